@@ -1,0 +1,6 @@
+"""``python -m chunkvault``."""
+
+from chunkvault.cli.main import run
+
+if __name__ == "__main__":
+    run()

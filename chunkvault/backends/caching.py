@@ -1,0 +1,184 @@
+"""A wrapper that keeps whole objects on the local disk.
+
+The cache is disposable: nothing in it is needed, whatever is wrong with it is
+fetched again, and an error of the local disk only switches it off.
+"""
+
+import os
+from collections.abc import Callable, Container, Iterator
+from threading import Lock
+from typing import TypeVar
+
+from chunkvault.backends.base import Backend, ObjectInfo, check_name
+from chunkvault.backends.cache_folder import CacheFolder
+
+__all__ = ["CachingBackend"]
+
+_Result = TypeVar("_Result")
+_Data = bytes | bytearray | memoryview
+
+
+class CachingBackend:
+    """Serves cacheable objects from a local directory once they were fetched.
+
+    An object that somebody else deleted is served on until `forget_absent` is
+    told; no listing ever comes from the cache.
+
+    Attributes:
+        disabled_reason: why the cache is out of use; ``None`` while it works.
+    """
+
+    def __init__(
+        self,
+        inner: Backend,
+        directory: bytes,
+        *,
+        cacheable: Callable[[str], bool],
+        is_intact: Callable[[str, bytes | memoryview], bool],
+        max_object_bytes: int,
+        max_total_bytes: int,
+    ) -> None:
+        """Open the cache; if that fails it is disabled, and all goes to ``inner``.
+
+        Args:
+            inner: where the objects really are.
+            directory: the cache's own directory; created if missing.
+            cacheable: whether objects of this name are to be kept.
+            is_intact: whether these bytes are the object of this name; asked
+                before an object is kept, and when a kept one is first used.
+            max_object_bytes: larger objects are not kept.
+            max_total_bytes: what the cache may occupy.
+        """
+        self.disabled_reason: str | None = None
+        self._inner = inner
+        self._directory = directory
+        self._cacheable = cacheable
+        self._is_intact = is_intact
+        self._max_object_bytes = max_object_bytes
+        self._too_large: set[str] = set()
+        self._intact: set[str] = set()  # kept, and checked by this process
+        self._lock = Lock()
+        self._folder: CacheFolder | None = None
+        try:
+            self._folder = CacheFolder(directory, max_total_bytes)
+        except OSError as error:
+            self._disable(error)
+
+    def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        """Store the object, then keep it."""
+        self._inner.put(name, data)
+        if self._may_keep(name):
+            self._keep(name, data)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Serve a kept object from the local disk, else fetch it.
+
+        An object that may be kept is fetched whole, whatever part is wanted.
+        """
+        if not self._may_keep(name):
+            return self._inner.get(name, offset, length)
+        data = self._read_kept(name, offset, length)
+        return self._fetch(name, offset, length) if data is None else data
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List the inner backend."""
+        for info in self._inner.list(prefix):
+            if info.size > self._max_object_bytes and self._cacheable(info.name):
+                self._note_too_large(info.name)
+            yield info
+
+    def delete(self, name: str) -> None:
+        """Delete the object, here and there."""
+        self._drop(name)
+        self._inner.delete(name)
+
+    def close(self) -> None:
+        """Close the inner backend and the cache, whose files stay."""
+        folder, self._folder = self._folder, None
+        if folder is not None:
+            folder.close()
+        self._inner.close()
+
+    def forget_absent(self, prefix: str, names: Container[str]) -> None:
+        """Drop what is kept under a prefix but is not among these names.
+
+        Args:
+            prefix: what was listed.
+            names: the names of that listing.
+        """
+
+        def forget(folder: CacheFolder) -> None:
+            for name in tuple(folder.names()):
+                if name.startswith(prefix) and name not in names:
+                    folder.remove(name)
+
+        self._attempt(forget)
+
+    def _may_keep(self, name: str) -> bool:
+        return (
+            self.disabled_reason is None
+            and name not in self._too_large
+            and check_name(name)
+            and self._cacheable(name)
+        )
+
+    def _fetch(self, name: str, offset: int, length: int | None) -> bytes:
+        """Fetch an object that is not kept, and keep it unless it is too large."""
+        if offset == 0 and length is None:
+            data = self._inner.get(name)
+        else:
+            data = self._inner.get(name, 0, self._max_object_bytes + 1)
+        self._keep(name, data)
+        if len(data) <= self._max_object_bytes:
+            return data[offset : None if length is None else offset + length]
+        if offset == 0 and length is None:
+            return data
+        return self._inner.get(name, offset, length)
+
+    def _keep(self, name: str, data: _Data) -> None:
+        view = memoryview(data).cast("B")
+        if len(view) > self._max_object_bytes:
+            self._note_too_large(name)
+        elif self._is_intact(name, view):
+            self._attempt(lambda folder: folder.write(name, view))
+            with self._lock:
+                self._intact.add(name)
+
+    def _read_kept(self, name: str, offset: int, length: int | None) -> bytes | None:
+        if name in self._intact:
+            return self._attempt(lambda folder: folder.read(name, offset, length))
+        data = self._attempt(lambda folder: folder.read(name))
+        if data is None:
+            return None
+        if not self._is_intact(name, data):
+            self._drop(name)
+            return None
+        with self._lock:
+            self._intact.add(name)
+        self._attempt(lambda folder: folder.touch(name))
+        return data[offset : None if length is None else offset + length]
+
+    def _drop(self, name: str) -> None:
+        with self._lock:
+            self._intact.discard(name)
+        if check_name(name):
+            self._attempt(lambda folder: folder.remove(name))
+
+    def _note_too_large(self, name: str) -> None:
+        with self._lock:
+            self._too_large.add(name)
+
+    def _attempt(self, action: Callable[[CacheFolder], _Result]) -> _Result | None:
+        """Do something with the cache; an error of the local disk ends its use."""
+        folder = self._folder
+        if folder is None or self.disabled_reason is not None:
+            return None
+        try:
+            return action(folder)
+        except OSError as error:
+            self._disable(error)
+            return None
+
+    def _disable(self, error: OSError) -> None:
+        reason = (error.strerror or str(error)).lower()
+        self.disabled_reason = f"{os.fsdecode(self._directory)}: {reason}"

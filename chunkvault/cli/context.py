@@ -1,0 +1,168 @@
+"""What a command works with: settings, clock, machine, repository, reporter."""
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from chunkvault.cli.clock import LocalZone, now_ns
+from chunkvault.cli.output import Output
+from chunkvault.cli.process import forbid_inspection
+from chunkvault.cli.reporters import ClosingReporter, JsonReporter, PlainReporter
+from chunkvault.cli.settings import Settings
+from chunkvault.errors import UsageError
+from chunkvault.timespec import format_iso, format_time, parse_time
+
+if TYPE_CHECKING:
+    from chunkvault.backends.base import Backend
+    from chunkvault.repository import DeviceKey, Passphrase, Repository
+
+__all__ = ["Context"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Context:
+    """One run of a command.
+
+    Attributes:
+        settings: what was asked for.
+        output: standard output.
+        now_ns: when the command began; asked once, so that all agree.
+        zone: the local zone.
+    """
+
+    def __init__(self, settings: Settings, output: Output | None = None) -> None:
+        self.settings = settings
+        self.output = output or Output()
+        self.now_ns = now_ns()
+        self.zone = LocalZone()
+        self._started_s = time.monotonic()
+
+    @property
+    def host(self) -> str:
+        """Name of this machine."""
+        return os.uname().nodename
+
+    @property
+    def user(self) -> str:
+        """Name of the user who runs this, or the number where there is none."""
+        import pwd  # not needed by most commands
+
+        try:
+            return pwd.getpwuid(os.geteuid()).pw_name
+        except KeyError:
+            return str(os.geteuid())
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the command began."""
+        return time.monotonic() - self._started_s
+
+    @property
+    def location(self) -> str:
+        """Where the repository is; a folder as an absolute path.
+
+        Raises:
+            UsageError: nobody said.
+        """
+        from chunkvault.backends.location import is_directory
+
+        location = self.settings.repository
+        if not location:
+            raise UsageError(
+                "no repository was named",
+                hint="give -r LOCATION or set CHUNKVAULT_REPOSITORY",
+            )
+        return os.path.abspath(location) if is_directory(location) else location
+
+    def parse_time(self, text: str) -> int:
+        """A TIME as people write it, in nanoseconds since the epoch."""
+        now = _EPOCH + timedelta(microseconds=self.now_ns // 1000)
+        return parse_time(text, now=now, zone=self.zone)
+
+    def local_time(self, time_ns: int) -> str:
+        """A time for people, in the local zone."""
+        return format_time(time_ns, self.zone)
+
+    def iso_time(self, time_ns: int) -> str:
+        """A time for programs, exact and with its zone."""
+        return format_iso(time_ns, self.zone)
+
+    def note(self, text: str) -> None:
+        """Something a person may want to know; not under ``--quiet``."""
+        if not self.settings.is_quiet:
+            print(f"chunkvault: {text}", file=sys.stderr)
+
+    def secret(self, *, twice: bool = False) -> "Passphrase | DeviceKey":
+        """The password or device key, asked for if need be."""
+        # Passwords bring the cipher along, which takes long to load.
+        from chunkvault.cli.passwords import read_secret
+
+        forbid_inspection()
+        return read_secret(self.settings.secret, twice=twice)
+
+    @contextmanager
+    def open_backend(self) -> Iterator["Backend"]:
+        """The storage, without the cache."""
+        from chunkvault.backends.location import open_backend  # loaded when needed
+
+        backend = open_backend(self.location)
+        try:
+            yield backend
+        finally:
+            backend.close()
+
+    @contextmanager
+    def open_repository(self) -> Iterator["Repository"]:
+        """The repository, through the cache if there is to be one."""
+        # The repository brings cipher, compression and hashes along.
+        from chunkvault.repository import cached, open_repository
+
+        with self.open_backend() as backend:
+            directory = self.settings.cache_directory
+            source = backend if directory is None else cached(backend, directory)
+            extra_verify = self.settings.extra_verify
+            with open_repository(
+                source, self.secret(), extra_verify=extra_verify
+            ) as repository:
+                yield repository
+
+    @contextmanager
+    def reporter(self, *, lists_entries: bool = False) -> Iterator[ClosingReporter]:
+        """Who is told how it goes: a bar on a terminal, else lines.
+
+        Args:
+            lists_entries: whether the operation names every file; a bar would
+                only be in the way of these lines.
+        """
+        reporter = self._choose_reporter(lists_entries=lists_entries)
+        try:
+            yield reporter
+        finally:
+            reporter.close()
+
+    def local_directories(self) -> tuple[bytes, ...]:
+        """The repository's own folder and the cache: never backed up."""
+        from chunkvault.backends.location import directory_of
+
+        places = (directory_of(self.location), self.settings.cache_directory)
+        return tuple(place for place in places if place is not None)
+
+    def seconds(self) -> dict[str, object]:
+        """How long the command took, as a field of a JSON object."""
+        return {"seconds": round(self.elapsed_s, 3)}
+
+    def _choose_reporter(self, *, lists_entries: bool) -> ClosingReporter:
+        settings = self.settings
+        if settings.is_json:
+            return JsonReporter(self.output, with_status=not settings.is_quiet)
+        if lists_entries or settings.is_quiet or not sys.stderr.isatty():
+            return PlainReporter(self.output, is_quiet=settings.is_quiet)
+        # Loading what draws the bar takes as long as a small backup.
+        from chunkvault.cli.progress import TerminalReporter
+
+        return TerminalReporter(self.output, use_color=settings.use_color)

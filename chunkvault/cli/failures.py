@@ -1,0 +1,78 @@
+"""What a person, or a program, is told when a command fails."""
+
+import errno
+import json
+import sys
+from typing import NamedTuple
+
+from chunkvault.cli.output import printable
+from chunkvault.errors import ChunkvaultError, Interrupted
+
+__all__ = ["Failure", "describe_failure", "tell_failure"]
+
+_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+_EXIT_NO_SPACE = 22
+_DEBUG_HINT = "CHUNKVAULT_DEBUG=1 shows where it happened; please report it"
+_OS_HINTS = {
+    errno.ENOSPC: "free some space and run the command again",
+    errno.EDQUOT: "free some space and run the command again",
+    errno.EMFILE: "raise the limit of open files (ulimit -n)",
+    errno.ENFILE: "raise the system's limit of open files",
+    errno.EACCES: "check the permissions",
+    errno.EPERM: "check the permissions",
+}
+
+
+class Failure(NamedTuple):
+    """How a command ended that did not get through.
+
+    Attributes:
+        exit_code: for the shell.
+        message: what happened; empty where there is nobody left to be told.
+        hint: what to do next; may be empty.
+    """
+
+    exit_code: int
+    message: str
+    hint: str = ""
+
+
+def describe_failure(error: BaseException) -> Failure:
+    """Put an error into words; never fails itself."""
+    match error:
+        case KeyboardInterrupt():
+            return describe_failure(Interrupted())
+        case ChunkvaultError():
+            return Failure(error.exit_code, str(error), error.hint)
+        case BrokenPipeError():
+            return Failure(1, "")  # who read our output went away: head, less
+        case MemoryError():
+            return Failure(1, "out of memory", "free some memory, or use fewer workers")
+        case OSError(errno=number) if number is not None:
+            code = _EXIT_NO_SPACE if number in _NO_SPACE else 1
+            return Failure(code, _describe_os_error(error), _OS_HINTS.get(number, ""))
+        case _:
+            name = type(error).__name__
+            what = f"internal error: {name}: {error}; this is a bug"
+            return Failure(1, what, _DEBUG_HINT)
+
+
+def tell_failure(failure: Failure, *, as_json: bool) -> None:
+    """Write it to standard error."""
+    if not failure.message:
+        return
+    if as_json:
+        fields = {"message_type": "error", **failure._asdict()}
+        lines = [json.dumps(fields)]
+    else:
+        lines = [f"chunkvault: {printable(failure.message)}"]
+        if failure.hint:
+            lines.append(f"chunkvault: hint: {printable(failure.hint)}")
+    print("\n".join(lines), file=sys.stderr, flush=True)
+
+
+def _describe_os_error(error: OSError) -> str:
+    reason = (error.strerror or str(error)).lower()
+    if error.filename is None:
+        return reason
+    return f"{printable(error.filename)}: {reason}"

@@ -1,0 +1,54 @@
+"""What the process as a whole is set to: signals, limits, secrecy."""
+
+import contextlib
+import os
+import resource
+import signal
+from types import FrameType
+
+from chunkvault.errors import Interrupted
+
+__all__ = ["forbid_inspection", "install_signal_handlers", "set_limits"]
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_SHOW_CURSOR = b"\x1b[?25h"
+_PR_SET_DUMPABLE = 4
+
+
+def install_signal_handlers() -> None:
+    """The first signal raises `Interrupted` in the main thread, a second one ends.
+
+    A signal that is ignored (``nohup``) stays ignored.
+    """
+    seen = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        del frame
+        if seen:
+            with contextlib.suppress(OSError):
+                if os.isatty(2):
+                    os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
+            os._exit(128 + number)
+        seen.append(number)
+        raise Interrupted(number)
+
+    for number in _SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, interrupt)
+
+
+def set_limits() -> None:
+    """No core dumps, which would hold keys; as many open files as are permitted."""
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    with contextlib.suppress(OSError, ValueError):
+        _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+
+
+def forbid_inspection() -> None:
+    """Keep other processes of this user from reading our memory, where possible."""
+    import ctypes  # takes longer to load than --help may take
+
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)

@@ -1,0 +1,1 @@
+"""Bytes to bytes, pure: one third-party package per module."""

@@ -1,0 +1,55 @@
+"""Strict, limited msgpack (package ``msgpack``).
+
+What is read back is hostile until checked: nesting, lengths and extension types
+are limited before anything large is built, and small records must be in the one
+form that `pack` writes.
+"""
+
+from typing import Any
+
+import msgpack
+
+from chunkvault.errors import FormatError
+
+__all__ = ["MAX_PACKED_BYTES", "pack", "unpack", "unpack_canonical"]
+
+MAX_PACKED_BYTES = 32 << 20
+
+
+def pack(value: Any) -> bytes:  # noqa: ANN401 - any msgpack value
+    """The bytes of None, bool, int, bytes, str, and lists and dicts of these."""
+    packed: bytes = msgpack.packb(value, use_bin_type=True)
+    return packed
+
+
+def unpack(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401
+    """The value packed in ``data``; arrays come as lists.
+
+    Raises:
+        FormatError: not exactly one value, or beyond the limits.
+    """
+    if len(data) > MAX_PACKED_BYTES:
+        raise FormatError("record is too large")
+    try:
+        return msgpack.unpackb(data, raw=False, strict_map_key=True, max_ext_len=0)
+    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        raise FormatError(f"record cannot be decoded: {error}") from None
+
+
+def unpack_canonical(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401
+    """As `unpack`, but only what `pack` would have written, byte for byte.
+
+    That refuses duplicate keys, padded numbers and everything else in which two
+    readers could differ. For small records; it costs as much again.
+
+    Raises:
+        FormatError: as `unpack`, or not canonical.
+    """
+    value = unpack(data)
+    try:
+        canonical = pack(value)
+    except (ValueError, TypeError, RecursionError) as error:
+        raise FormatError(f"record cannot be decoded: {error}") from None
+    if canonical != bytes(data):
+        raise FormatError("record is not in canonical form")
+    return value

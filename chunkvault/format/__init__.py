@@ -1,0 +1,1 @@
+"""Records to bytes and back, pure: one module per chapter of docs/format.md."""

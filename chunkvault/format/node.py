@@ -1,0 +1,78 @@
+"""Format chapter 7: nodes. One name in a directory, with all its metadata."""
+
+from typing import NamedTuple
+
+from chunkvault.ids import BlobId
+
+__all__ = ["MODE_BITS", "Node", "NodeKind"]
+
+MODE_BITS = 0o7777
+"""Permissions with setuid, setgid and sticky; the type is `Node.kind`."""
+
+
+class NodeKind:
+    """What a node is; the values stand in the format."""
+
+    FILE = 1
+    DIRECTORY = 2
+    SYMLINK = 3
+    FIFO = 4
+    CHARACTER_DEVICE = 5
+    BLOCK_DEVICE = 6
+
+
+class Node(NamedTuple):
+    """One name in a directory.
+
+    A tuple rather than a dataclass: a tree decodes column-wise into millions of
+    these, and a tuple is made at C speed.
+
+    Attributes:
+        name: one path component as bytes, any bytes but NUL and ``/``.
+        kind: one of `NodeKind`.
+        mode: permission bits, see `MODE_BITS`.
+        uid: owner's number.
+        gid: group's number.
+        user: owner's name, empty where it had none.
+        group: group's name, empty where it had none.
+        mtime_ns: time of last modification, nanoseconds since the epoch.
+        ctime_ns: time of last status change, to recognise unchanged files.
+        inode: file number, to recognise unchanged files and hard links.
+        device: file system's number; with ``inode`` it names a hard-linked file.
+        links: how many names the file has on its file system.
+        size: bytes of content of a file; 0 for everything else.
+        rdev: device number of a device node (as in ``st_rdev``).
+        target: where a symbolic link points.
+        xattrs: extended attributes as (name, value), sorted by name; POSIX
+            ACLs are among them (``system.posix_acl_access``, ``…_default``).
+        content: a small file's chunk references, see `chunkvault.format.content`.
+        content_list: blob that lists the chunk references of a large file;
+            ``None`` where ``content`` has them all.
+        subtree: blob with the entries of a directory.
+        flags: see `FLAG_CHANGED`.
+    """
+
+    name: bytes
+    kind: int
+    mode: int
+    uid: int
+    gid: int
+    user: bytes
+    group: bytes
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    device: int
+    links: int
+    size: int
+    rdev: int
+    target: bytes
+    xattrs: tuple[tuple[bytes, bytes], ...]
+    content: bytes
+    content_list: BlobId | None
+    subtree: BlobId | None
+    flags: int
+
+
+FLAG_CHANGED = 1
+"""The file kept changing while it was read; its content may be torn."""

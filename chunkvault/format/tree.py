@@ -1,0 +1,329 @@
+"""Format chapter 7: trees. The nodes of one directory, column by column.
+
+A msgpack array ``[1, number of nodes, {column: values}]``. A column is an array
+with a value for every node, or with one value that all nodes share; a column
+whose values are all the default is left out. Nodes are sorted by name.
+
+A directory of more than `MAX_LEAF_NODES` nodes is cut into several such trees,
+after names whose BLAKE3 hash starts with a byte below `_CUT_BELOW`, and a tree of
+trees ``[2, [[first name, id], …]]`` lists them (again cut if need be): one more
+file among a million changes two or three small blobs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import repeat
+from operator import lt
+from typing import Any, NamedTuple, cast
+
+from chunkvault.codec.hashing import content_hash
+from chunkvault.codec.packing import pack, unpack, unpack_canonical
+from chunkvault.errors import FormatError
+from chunkvault.format.content import REF_BYTES
+from chunkvault.format.node import MODE_BITS, Node, NodeKind
+from chunkvault.ids import ID_BYTES, BlobId
+
+__all__ = [
+    "MAX_LEAF_NODES",
+    "ChildTree",
+    "TreeBuilder",
+    "decode_tree",
+    "encode_leaf",
+    "find_node",
+    "is_node_name",
+    "iterate_nodes",
+]
+
+MAX_LEAF_NODES = 1024
+_CUT_BELOW = 1
+_MAX_CUT_NODES = 4096
+_MAX_LEVELS = 8
+_LEAF = 1
+_INNER = 2
+
+_DEFAULTS: dict[str, Any] = {
+    "name": None,
+    "kind": NodeKind.FILE,
+    "mode": 0o644,
+    "uid": 0,
+    "gid": 0,
+    "user": b"",
+    "group": b"",
+    "mtime_ns": 0,
+    "ctime_ns": 0,
+    "inode": 0,
+    "device": 0,
+    "links": 1,
+    "size": 0,
+    "rdev": 0,
+    "target": b"",
+    "xattrs": (),
+    "content": b"",
+    "content_list": None,
+    "subtree": None,
+    "flags": 0,
+}
+assert tuple(_DEFAULTS) == Node._fields
+
+_U64 = (0, 2**64)
+_TIME = (-(2**63), 2**63)
+_RANGES = {
+    "kind": (NodeKind.FILE, NodeKind.BLOCK_DEVICE + 1),
+    "mode": (0, MODE_BITS + 1),
+    "uid": (0, 2**32),
+    "gid": (0, 2**32),
+    "mtime_ns": _TIME,
+    "ctime_ns": _TIME,
+    "inode": _U64,
+    "device": _U64,
+    "links": _U64,
+    "size": (0, 2**63),
+    "rdev": _U64,
+    "flags": (0, 2**32),
+}
+_BYTES = ("name", "user", "group", "target", "content")
+_IDS = ("content_list", "subtree")
+
+
+class ChildTree(NamedTuple):
+    """One part of a large directory, and the first name in it."""
+
+    first_name: bytes
+    blob_id: BlobId
+
+
+def is_node_name(name: bytes) -> bool:
+    """Whether this can be one name in a directory."""
+    return name not in (b"", b".", b"..") and b"/" not in name and b"\0" not in name
+
+
+def encode_leaf(nodes: Sequence[Node]) -> bytes:
+    """The bytes of a tree with these nodes, which must be sorted by name."""
+    columns: dict[str, list[Any]] = {}
+    for (field, default), values in zip(
+        _DEFAULTS.items(), zip(*nodes, strict=True), strict=False
+    ):
+        first = values[0]
+        if values.count(first) < len(values):
+            columns[field] = list(values)
+        elif first != default:
+            columns[field] = [first]
+    return pack([_LEAF, len(nodes), columns])
+
+
+class TreeBuilder:
+    """Stores one directory, node by node; holds no more than one leaf of it.
+
+    Args:
+        save: stores a blob and gives its id.
+    """
+
+    def __init__(self, save: Callable[[bytes], BlobId]) -> None:
+        self._save = save
+        self._pending: list[Node] = []
+        self._children: list[ChildTree] = []
+
+    def add(self, node: Node) -> None:
+        """The next node; nodes come sorted by name."""
+        self._pending.append(node)
+        if self._children:
+            if _is_cut(node.name, len(self._pending)):
+                self._save_leaf()
+        elif len(self._pending) > MAX_LEAF_NODES:
+            self._cut_pending()
+
+    def finish(self) -> BlobId:
+        """The id of the directory's tree."""
+        if not self._children:
+            return self._save(encode_leaf(self._pending))
+        if self._pending:
+            self._save_leaf()
+        return _save_children(self._children, self._save)
+
+    def _cut_pending(self) -> None:
+        # Only now is the directory known to be large: cut what is there as if that
+        # had been known from the start, so that equal directories are equal blobs.
+        nodes, self._pending = self._pending, []
+        for node in nodes:
+            self._pending.append(node)
+            if _is_cut(node.name, len(self._pending)):
+                self._save_leaf()
+        if not self._children:
+            # No name cuts so far: go on as if one had, at the next name that does.
+            self._save_leaf()
+
+    def _save_leaf(self) -> None:
+        nodes, self._pending = self._pending, []
+        blob_id = self._save(encode_leaf(nodes))
+        self._children.append(ChildTree(nodes[0].name, blob_id))
+
+
+def decode_tree(data: bytes) -> list[Node] | list[ChildTree]:
+    """The nodes of a directory, or the parts of a large one.
+
+    Raises:
+        FormatError: the blob is not a tree, or one that no writer makes: names
+            unsorted, doubled or not single path components, numbers out of range.
+    """
+    value = unpack(data)
+    if isinstance(value, list) and len(value) == 3 and value[0] == _LEAF:
+        return _decode_leaf(value[1], value[2])
+    if isinstance(value, list) and len(value) == 2 and value[0] == _INNER:
+        return _decode_inner(unpack_canonical(data)[1])
+    raise FormatError("not a tree")
+
+
+def iterate_nodes(
+    tree: BlobId, load: Callable[[BlobId], bytes], after: bytes = b""
+) -> Iterator[Node]:
+    """All nodes of a directory in order; holds one part at a time.
+
+    Raises:
+        DamageError: a part is missing or broken, or out of order.
+    """
+    for node in _iterate(tree, load, 0):
+        if node.name <= after:
+            raise FormatError("the parts of a directory are out of order")
+        after = node.name
+        yield node
+
+
+def find_node(
+    tree: BlobId, name: bytes, load: Callable[[BlobId], bytes]
+) -> Node | None:
+    """The node of that name, reading only the parts that lead to it.
+
+    Raises:
+        DamageError: a part is missing or broken.
+    """
+    for _ in range(_MAX_LEVELS):
+        decoded = decode_tree(load(tree))
+        if not decoded or isinstance(decoded[0], Node):
+            nodes = cast("list[Node]", decoded)
+            return next((node for node in nodes if node.name == name), None)
+        before = [child for child in decoded if child.first_name <= name]
+        if not before:
+            return None
+        tree = before[-1].blob_id
+    raise FormatError("a directory is nested too deeply")
+
+
+def _iterate(
+    tree: BlobId, load: Callable[[BlobId], bytes], level: int
+) -> Iterator[Node]:
+    if level > _MAX_LEVELS:
+        raise FormatError("a directory is nested too deeply")
+    for item in decode_tree(load(tree)):
+        if isinstance(item, Node):
+            yield item
+        else:
+            yield from _iterate(item.blob_id, load, level + 1)
+
+
+def _is_cut(name: bytes, count: int) -> bool:
+    return content_hash(name)[0] < _CUT_BELOW or count == _MAX_CUT_NODES
+
+
+def _save_children(
+    children: list[ChildTree], save: Callable[[bytes], BlobId]
+) -> BlobId:
+    while len(children) > MAX_LEAF_NODES:
+        groups: list[ChildTree] = []
+        pending: list[ChildTree] = []
+        for child in children:
+            pending.append(child)
+            if child.blob_id[0] < _CUT_BELOW or len(pending) == MAX_LEAF_NODES:
+                groups.append(_save_inner(pending, save))
+                pending = []
+        if pending:
+            groups.append(_save_inner(pending, save))
+        children = groups
+    return _save_inner(children, save).blob_id
+
+
+def _save_inner(
+    children: list[ChildTree], save: Callable[[bytes], BlobId]
+) -> ChildTree:
+    blob_id = save(pack([_INNER, [list(child) for child in children]]))
+    return ChildTree(children[0].first_name, blob_id)
+
+
+def _decode_inner(rows: object) -> list[ChildTree]:
+    if not isinstance(rows, list) or not rows:
+        raise FormatError("a tree of trees is empty")
+    children = []
+    for row in rows:
+        if not isinstance(row, list) or [type(cell) for cell in row] != [bytes, bytes]:
+            raise FormatError("a tree of trees makes no sense")
+        if len(row[1]) != ID_BYTES:
+            raise FormatError("a tree of trees makes no sense")
+        children.append(ChildTree(row[0], BlobId(row[1])))
+    if any(left[0] >= right[0] for left, right in zip(children, children[1:])):  # noqa: B905, RUF007
+        raise FormatError("a tree of trees is out of order")
+    return children
+
+
+def _decode_leaf(count: object, columns: object) -> list[Node]:
+    if not isinstance(count, int) or not isinstance(columns, dict):
+        raise FormatError("a tree makes no sense")
+    if not 0 <= count <= _MAX_CUT_NODES:
+        raise FormatError("a tree has too many nodes")
+    if count == 0:
+        return []
+    ordered = [
+        _decode_column(field, columns.get(field, default), count)
+        for field, default in _DEFAULTS.items()
+    ]
+    return list(map(Node._make, zip(*ordered, strict=False)))
+
+
+def _decode_column(field: str, values: object, count: int) -> Iterable[Any]:
+    default = _DEFAULTS[field]
+    if values is default and field != "name":
+        return repeat(default, count)
+    if not isinstance(values, list) or len(values) not in (1, count):
+        raise FormatError(f"the column {field} of a tree has the wrong length")
+    if field == "xattrs":
+        values = [_decode_xattrs(value) for value in values]
+    else:
+        _check_column(field, values)
+    return values if len(values) == count else repeat(values[0], count)
+
+
+def _check_column(field: str, values: list[Any]) -> None:
+    types = set(map(type, values))
+    if field in _BYTES:
+        is_right = types == {bytes} and _are_right_bytes(field, values)
+    elif field in _IDS:
+        is_right = types <= {bytes, type(None)} and all(
+            value is None or len(value) == ID_BYTES for value in values
+        )
+    else:
+        low, high = _RANGES[field]
+        is_right = types == {int} and min(values) >= low and max(values) < high
+    if not is_right:
+        raise FormatError(f"the column {field} of a tree makes no sense")
+
+
+def _are_right_bytes(field: str, values: list[bytes]) -> bool:
+    if field == "content":
+        return not any(len(value) % REF_BYTES for value in values)
+    if field != "name":
+        return True
+    joined = b"\0".join(values)
+    return (
+        joined.count(b"\0") == len(values) - 1
+        and b"/" not in joined
+        and {b"", b".", b".."}.isdisjoint(values)
+        and all(map(lt, values, values[1:]))
+    )
+
+
+def _decode_xattrs(value: object) -> tuple[tuple[bytes, bytes], ...]:
+    if not isinstance(value, list):
+        raise FormatError("the extended attributes in a tree make no sense")
+    pairs = []
+    for pair in value:
+        if not isinstance(pair, list) or [type(part) for part in pair] != [bytes] * 2:
+            raise FormatError("the extended attributes in a tree make no sense")
+        pairs.append((pair[0], pair[1]))
+    return tuple(pairs)

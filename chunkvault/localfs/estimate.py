@@ -1,0 +1,66 @@
+"""How much a backup has before it: a quick count, for the time left."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Callable, Iterator, Sequence
+
+from chunkvault.localfs.patterns import Selection
+from chunkvault.report import Progress
+
+__all__ = ["estimate"]
+
+
+def estimate(
+    roots: Sequence[bytes],
+    selection: Selection,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Count entries and bytes of the files below absolute paths.
+
+    Meant for a thread beside the backup: it writes the two totals of
+    ``progress``, once it has counted everything, and nothing else. What cannot
+    be read is not counted; the backup itself will tell.
+    """
+    files = size = 0
+    for entry_bytes in _sizes(roots, selection):
+        if should_stop():
+            return
+        files += 1
+        size += entry_bytes
+    progress.total_files = files
+    progress.total_bytes = size
+
+
+def _sizes(roots: Sequence[bytes], selection: Selection) -> Iterator[int]:
+    """For each entry its bytes of content: a file's size, 0 for all others."""
+    pending: list[bytes] = []
+    for root in roots:
+        with contextlib.suppress(OSError):
+            status = os.stat(root, follow_symlinks=False)
+            yield status.st_size if stat.S_ISREG(status.st_mode) else 0
+            if stat.S_ISDIR(status.st_mode):
+                pending.append(root)
+    while pending:
+        for entry in _entries(pending.pop()):
+            is_directory = entry.is_dir(follow_symlinks=False)
+            if selection.excludes(entry.path, is_directory):
+                continue
+            if is_directory:
+                pending.append(entry.path)
+            yield _file_bytes(entry)
+
+
+def _entries(directory: bytes) -> Iterator[os.DirEntry[bytes]]:
+    with contextlib.suppress(OSError), os.scandir(directory) as entries:
+        yield from entries
+
+
+def _file_bytes(entry: os.DirEntry[bytes]) -> int:
+    if not entry.is_file(follow_symlinks=False):
+        return 0
+    try:
+        return entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return 0

@@ -1,0 +1,112 @@
+"""How a new entry takes its place: made under a temporary name, then renamed.
+
+Until everything about the entry is right the old one stays; a process that dies in
+between leaves a name that starts with `TEMPORARY_PREFIX`.
+"""
+
+import errno
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from secrets import token_hex
+from typing import Self
+
+from chunkvault.localfs.directories import Directory, split_path
+
+__all__ = ["TEMPORARY_PREFIX", "Place"]
+
+TEMPORARY_PREFIX = b".chunkvault-"
+"""What the names of unfinished entries start with."""
+
+_NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
+"""What a file system says that has no hard links, or not one more."""
+
+
+class Place:
+    """Where a new entry goes; a context manager that leaves nothing half done.
+
+    Args:
+        path: the relative path, already known to be safe up to its directory.
+        directory: its directory, held; released by `release`.
+        clear: removes the directory that is in the way at a path.
+
+    Attributes:
+        path: the relative path.
+        directory: its directory.
+        temporary: the name to make the entry under.
+    """
+
+    __slots__ = ("_clear", "_name", "directory", "path", "temporary")
+
+    def __init__(
+        self, path: bytes, directory: Directory, clear: Callable[[bytes], int]
+    ) -> None:
+        self.path = path
+        self.directory = directory
+        self.temporary = TEMPORARY_PREFIX + token_hex(8).encode()
+        self._name = split_path(path)[1]
+        self._clear = clear
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error_type: object, *_: object) -> None:
+        if error_type is not None:
+            self.discard()
+        self.release()
+
+    def install(self, *, replace: bool) -> None:
+        """Give the entry its name.
+
+        Raises:
+            FileExistsError: something is there already and is not to be replaced.
+        """
+        if replace:
+            self._rename_over()
+        else:
+            self._take_free_name()
+
+    def discard(self) -> None:
+        """Remove the temporary name if it is there."""
+        with suppress(FileNotFoundError):
+            os.unlink(self.temporary, dir_fd=self.directory.descriptor)
+
+    def release(self) -> None:
+        """Let go of the directory."""
+        self.directory.release()
+
+    def _rename_over(self) -> None:
+        try:
+            self._rename()
+        except IsADirectoryError:
+            self._clear(self.path)
+            self._rename()
+
+    def _rename(self) -> None:
+        parent = self.directory.descriptor
+        os.rename(self.temporary, self._name, src_dir_fd=parent, dst_dir_fd=parent)
+
+    def _take_free_name(self) -> None:
+        # unlike a rename, a link is refused where something is by now
+        parent = self.directory.descriptor
+        try:
+            os.link(
+                self.temporary,
+                self._name,
+                src_dir_fd=parent,
+                dst_dir_fd=parent,
+                follow_symlinks=False,
+            )
+        except OSError as error:
+            if error.errno not in _NO_HARD_LINKS or self._is_taken():
+                raise
+            self._rename()
+        else:
+            self.discard()
+
+    def _is_taken(self) -> bool:
+        try:
+            os.stat(self._name, dir_fd=self.directory.descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return False
+        return True

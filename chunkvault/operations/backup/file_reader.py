@@ -1,0 +1,128 @@
+"""Read one file into chunks, and notice if it changes meanwhile."""
+
+import errno
+import os
+import stat
+from typing import NamedTuple
+
+from chunkvault.ids import BlobId
+from chunkvault.localfs.capture import data_ranges, open_file, read_xattrs
+from chunkvault.snapshots.tree_writer import ContentWriter, StreamWriter
+
+__all__ = ["FileReader", "ReadFile"]
+
+_ATTEMPTS = 3
+_READ_BYTES = 2 << 20
+
+
+class ReadFile(NamedTuple):
+    """A file as it was read.
+
+    Attributes:
+        status: of the file, as it was when the content was read.
+        size: bytes that were stored.
+        content: see `Node.content`.
+        content_list: see `Node.content_list`.
+        xattrs: see `Node.xattrs`.
+        is_torn: it changed during every attempt, so that the content may mix
+            old and new.
+    """
+
+    status: os.stat_result
+    size: int
+    content: bytes
+    content_list: BlobId | None
+    xattrs: tuple[tuple[bytes, bytes], ...]
+    is_torn: bool
+
+
+class FileReader:
+    """Reads files relative to open directories. One thread.
+
+    Attributes:
+        read_bytes: of all files so far.
+    """
+
+    def __init__(self, content: ContentWriter) -> None:
+        self._content = content
+        self.read_bytes = 0
+
+    def read(self, directory: int, name: bytes, status: os.stat_result) -> ReadFile:
+        """Store a file's content; ``status`` is what its directory said.
+
+        Raises:
+            OSError: it cannot be read, or is no file any more.
+        """
+        descriptor = open_file(directory, name)
+        try:
+            for _ in range(_ATTEMPTS):
+                found = self._attempt(descriptor, status)
+                if not found.is_torn:
+                    return found
+                status = os.fstat(descriptor)
+            return found
+        finally:
+            os.close(descriptor)
+
+    def _attempt(self, descriptor: int, status: os.stat_result) -> ReadFile:
+        size = status.st_size
+        content_list = None
+        if self._content.is_small(size):
+            data = _read_up_to(descriptor, size + 1)
+            content = self._content.save_small(data)
+            read_bytes = len(data)
+        else:
+            stream = self._content.start()
+            _copy(descriptor, status, stream)
+            content, content_list = stream.finish()
+            read_bytes = stream.size
+        self.read_bytes += read_bytes
+        after = os.fstat(descriptor)
+        if not stat.S_ISREG(after.st_mode):
+            raise OSError(errno.ESTALE, "it was replaced while it was read")
+        is_torn = read_bytes != size or _differs(status, after)
+        xattrs = read_xattrs(descriptor)
+        return ReadFile(after, read_bytes, content, content_list, xattrs, is_torn)
+
+
+def _differs(before: os.stat_result, after: os.stat_result) -> bool:
+    return (
+        before.st_ino != after.st_ino
+        or before.st_size != after.st_size
+        or before.st_mtime_ns != after.st_mtime_ns
+        or before.st_ctime_ns != after.st_ctime_ns
+    )
+
+
+def _read_up_to(descriptor: int, length: int) -> bytes:
+    data = os.pread(descriptor, length, 0)
+    if len(data) in (0, length - 1):
+        return data
+    # The file system gave less than there is, or the file changed.
+    while len(data) < length:
+        more = os.pread(descriptor, length - len(data), len(data))
+        if not more:
+            break
+        data += more
+    return data
+
+
+def _copy(descriptor: int, status: os.stat_result, stream: StreamWriter) -> None:
+    size = status.st_size
+    offset = 0
+    for length, is_data in data_ranges(descriptor, size, status.st_blocks):
+        if is_data:
+            _copy_run(descriptor, offset, length, stream)
+        else:
+            stream.write_hole(length)
+        offset += length
+
+
+def _copy_run(descriptor: int, offset: int, length: int, stream: StreamWriter) -> None:
+    end = offset + length
+    while offset < end:
+        data = os.pread(descriptor, min(_READ_BYTES, end - offset), offset)
+        if not data:
+            return
+        stream.write(data)
+        offset += len(data)

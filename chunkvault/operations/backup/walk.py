@@ -1,0 +1,474 @@
+"""Walk the source tree beside the parent snapshot, and build the new trees."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chunkvault.errors import DamageError
+from chunkvault.format.content import REF_BYTES
+from chunkvault.format.node import FLAG_CHANGED, Node, NodeKind
+from chunkvault.format.tree import TreeBuilder
+from chunkvault.ids import BlobId
+from chunkvault.localfs import capture
+from chunkvault.localfs.scan import SourceDirectory
+from chunkvault.operations.backup.file_reader import FileReader
+from chunkvault.operations.backup.options import BackupOptions, Counts
+from chunkvault.report import Problem, Progress, Reporter
+from chunkvault.repository import Repository
+from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter, tree_builder
+
+__all__ = ["SourceWalk"]
+
+_CACHE_TAG = b"CACHEDIR.TAG"
+
+
+@dataclass(slots=True)
+class _Level:
+    """A directory that is being walked: one element of the stack."""
+
+    directory: SourceDirectory
+    path: bytes
+    names: Iterator[bytes]
+    tree: TreeBuilder
+    before: "_ParentNodes"
+    node: Node
+    parent_node: Node | None
+    is_same: bool = True
+
+
+class _ParentNodes:
+    """The nodes of the same directory in the parent snapshot, in step by name."""
+
+    def __init__(self, nodes: Iterator[Node]) -> None:
+        self._nodes = nodes
+        self._next: Node | None = None
+        self.skipped = False
+        self._advance()
+
+    def take(self, name: bytes) -> Node | None:
+        """The node of this name; names are asked for in order."""
+        while self._next is not None and self._next.name < name:
+            self.skipped = True
+            self._advance()
+        if self._next is None or self._next.name != name:
+            return None
+        node = self._next
+        self._advance()
+        return node
+
+    def is_used_up(self) -> bool:
+        """Whether every node was taken."""
+        return self._next is None and not self.skipped
+
+    def _advance(self) -> None:
+        self._next = next(self._nodes, None)
+
+
+class SourceWalk:
+    """Stores what lies below paths of the source. One thread.
+
+    A directory costs no recursion, a file that looks unchanged no open, and a
+    directory in which nothing changed no new tree.
+
+    Attributes:
+        counts: of everything stored so far.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        sink: BlobSink,
+        options: BackupOptions,
+        reporter: Reporter,
+        progress: Progress,
+    ) -> None:
+        self.counts = Counts()
+        self._sink = sink
+        self._options = options
+        self._reporter = reporter
+        self._progress = progress
+        self._index = repository.index
+        self._trees = TreeReader(repository.reader)
+        self._owners = capture.OwnerNames()
+        self._files = FileReader(ContentWriter(sink, repository.settings))
+        self._skipped = frozenset(_identities(options.skip_directories))
+        self._tags = frozenset(options.exclude_if_present)
+        self._checks_chunks = bool(repository.index.missing_volumes)
+
+    def store(self, path: bytes, parent_node: Node | None) -> Node | None:
+        """Store one path that was asked for, with all that lies below.
+
+        Args:
+            path: absolute.
+            parent_node: the node at this path in the parent snapshot.
+
+        Returns:
+            Its node; None if it could not be read or is left out.
+        """
+        name = os.path.basename(path)
+        try:
+            status = os.lstat(path)
+            if _is_directory(status):
+                return self._store_root(path, parent_node)
+            folder = SourceDirectory.open_root(os.path.dirname(path) or b"/")
+        except OSError as error:
+            self._failed(path, error)
+            return None
+        with folder:
+            return self._store_other(folder, path, name, status, parent_node)
+
+    def store_way(self, path: bytes) -> Node:
+        """The node, without content, of a directory on the way to a path."""
+        self.counts.directories += 1
+        try:
+            status = os.stat(path)
+            return capture.make_node(os.path.basename(path), status, self._owners)
+        except OSError as error:
+            self._failed(path, error)
+            return _EMPTY_DIRECTORY._replace(name=os.path.basename(path))
+
+    def _store_root(self, path: bytes, parent_node: Node | None) -> Node | None:
+        try:
+            directory = SourceDirectory.open_root(path)
+        except OSError as error:
+            self._failed(path, error)
+            return None
+        with directory:
+            if _identity(directory.stat) in self._skipped:
+                return None
+            return self._walk(directory, path, parent_node)
+
+    def _walk(
+        self, root: SourceDirectory, path: bytes, parent_node: Node | None
+    ) -> Node:
+        device = root.stat.st_dev
+        stack = [self._open_level(root, path, os.path.basename(path), parent_node)]
+        while True:
+            level = stack[-1]
+            child = self._store_names(level, device)
+            if child is not None:
+                stack.append(child)
+                continue
+            node = self._finish_level(level)
+            stack.pop()
+            if not stack:
+                return node
+            self._close(level)
+            self._put(stack[-1], node, level.parent_node)
+
+    def _store_names(self, level: _Level, device: int) -> _Level | None:
+        """Store names until one is a directory to descend into, or none is left."""
+        directory, before = level.directory, level.before
+        prefix = level.path if level.path.endswith(b"/") else level.path + b"/"
+        selects = not self._options.selection.is_empty
+        for name in level.names:
+            path = prefix + name
+            try:
+                status = directory.status(name)
+            except OSError as error:
+                self._failed(path, error)
+                continue
+            is_directory = _is_directory(status)
+            if selects and self._options.selection.excludes(path, is_directory):
+                continue
+            parent_node = before.take(name)
+            if is_directory:
+                child = self._descend(level, path, name, parent_node, device)
+                if child is not None:
+                    return child
+                continue
+            node = self._store_other(directory, path, name, status, parent_node)
+            if node is not None:
+                self._put(level, node, parent_node)
+        return None
+
+    def _descend(
+        self,
+        level: _Level,
+        path: bytes,
+        name: bytes,
+        parent_node: Node | None,
+        device: int,
+    ) -> _Level | None:
+        try:
+            directory = level.directory.open_child(name)
+        except OSError as error:
+            self._unreadable_directory(level, path, name, parent_node, error)
+            return None
+        if _identity(directory.stat) in self._skipped:
+            directory.close()
+            return None
+        is_other = self._options.one_file_system and directory.stat.st_dev != device
+        return self._open_level(directory, path, name, parent_node, is_empty=is_other)
+
+    def _unreadable_directory(
+        self,
+        level: _Level,
+        path: bytes,
+        name: bytes,
+        parent_node: Node | None,
+        error: OSError,
+    ) -> None:
+        self._failed(path, error)
+        try:
+            status = level.directory.status(name)
+            node = capture.make_node(name, status, self._owners)
+        except (OSError, KeyError):
+            return
+        self.counts.directories += 1
+        self._put(level, node, parent_node)
+
+    def _open_level(
+        self,
+        directory: SourceDirectory,
+        path: bytes,
+        name: bytes,
+        parent_node: Node | None,
+        *,
+        is_empty: bool = False,
+    ) -> _Level:
+        self._progress.current = path
+        node = capture.make_node(name, directory.stat, self._owners)
+        names: list[bytes] = []
+        try:
+            names = [] if is_empty else directory.names()
+            node = node._replace(xattrs=self._directory_xattrs(directory, parent_node))
+        except OSError as error:
+            self._failed(path, error)
+        if self._is_tagged(directory, names):
+            names = []
+        self.counts.directories += 1
+        return _Level(
+            directory,
+            path,
+            iter(names),
+            tree_builder(self._sink),
+            _ParentNodes(self._parent_nodes(parent_node)),
+            node,
+            parent_node,
+        )
+
+    def _is_tagged(self, directory: SourceDirectory, names: list[bytes]) -> bool:
+        if self._tags and not self._tags.isdisjoint(names):
+            return True
+        if not self._options.exclude_caches or _CACHE_TAG not in names:
+            return False
+        return capture.is_cachedir_tag(directory.descriptor)
+
+    @staticmethod
+    def _directory_xattrs(
+        directory: SourceDirectory, parent_node: Node | None
+    ) -> tuple[tuple[bytes, bytes], ...]:
+        if parent_node is not None and capture.is_unchanged(
+            parent_node, directory.stat
+        ):
+            return parent_node.xattrs
+        return capture.read_xattrs(directory.descriptor)
+
+    def _parent_nodes(self, parent_node: Node | None) -> Iterator[Node]:
+        if parent_node is None or parent_node.subtree is None:
+            return
+        try:
+            yield from self._trees.entries(parent_node.subtree)
+        except DamageError as error:
+            # Everything below is read and stored again, which mends the damage.
+            self._reporter.problem(
+                Problem(
+                    b"",
+                    f"the parent snapshot is damaged, its files are read again: {error}",
+                    is_failure=False,
+                    object_name=error.object_name,
+                )
+            )
+
+    def _finish_level(self, level: _Level) -> Node:
+        parent_node = level.parent_node
+        if (
+            level.is_same
+            and level.before.is_used_up()
+            and parent_node is not None
+            and parent_node.subtree is not None
+            and not self._checks_chunks
+        ):
+            subtree = parent_node.subtree
+        else:
+            subtree = level.tree.finish()
+        node = level.node._replace(subtree=subtree)
+        self._progress.done_files += 1
+        if parent_node is not None and _are_alike(node, parent_node):
+            return parent_node
+        return node
+
+    def _close(self, level: _Level) -> None:
+        try:
+            level.directory.close()
+        except OSError as error:
+            self._failed(level.path, error)
+
+    @staticmethod
+    def _put(level: _Level, node: Node, parent_node: Node | None) -> None:
+        level.tree.add(node)
+        if node is not parent_node:
+            level.is_same = False
+
+    def _store_other(
+        self,
+        directory: SourceDirectory,
+        path: bytes,
+        name: bytes,
+        status: os.stat_result,
+        parent_node: Node | None,
+    ) -> Node | None:
+        """Store anything but a directory."""
+        kind = capture.kind_of(status.st_mode)
+        if kind is None:
+            self.counts.skipped_sockets += 1
+            return None
+        self._progress.done_files += 1
+        if (
+            parent_node is not None
+            and capture.is_unchanged(parent_node, status)
+            and not (self._options.force_rescan and kind == NodeKind.FILE)
+            and not (self._checks_chunks and not self._are_chunks_stored(parent_node))
+        ):
+            return self._unmodified(kind, path, parent_node)
+        try:
+            if kind == NodeKind.FILE:
+                return self._store_file(directory, path, name, status, parent_node)
+            return self._store_special(directory, path, name, status)
+        except OSError as error:
+            self._failed(path, error)
+            return None
+
+    def _unmodified(self, kind: int, path: bytes, node: Node) -> Node:
+        if kind != NodeKind.FILE:
+            self.counts.others += 1
+            return node
+        self.counts.files_unmodified += 1
+        self.counts.total_bytes += node.size
+        self._progress.done_bytes += node.size
+        if self._options.list_entries:
+            self._reporter.entry("unmodified", path)
+        return node
+
+    def _store_file(
+        self,
+        directory: SourceDirectory,
+        path: bytes,
+        name: bytes,
+        status: os.stat_result,
+        parent_node: Node | None,
+    ) -> Node:
+        found = self._files.read(directory.descriptor, name, status)
+        if found.is_torn:
+            self._torn(path)
+        self._count_file(path, found.size, parent_node)
+        node = capture.make_node(name, found.status, self._owners)
+        return node._replace(
+            size=found.size,
+            content=found.content,
+            content_list=found.content_list,
+            xattrs=found.xattrs,
+            flags=FLAG_CHANGED if found.is_torn else 0,
+        )
+
+    def _count_file(self, path: bytes, size: int, parent_node: Node | None) -> None:
+        is_new = parent_node is None or parent_node.kind != NodeKind.FILE
+        if is_new:
+            self.counts.files_new += 1
+        else:
+            self.counts.files_changed += 1
+        self.counts.read_bytes = self._files.read_bytes
+        self.counts.total_bytes += size
+        self._progress.done_bytes += size
+        if self._options.list_entries:
+            self._reporter.entry("new" if is_new else "changed", path)
+
+    def _torn(self, path: bytes) -> None:
+        self.counts.changed_while_read += 1
+        self._reporter.problem(
+            Problem(path, "kept changing while it was read; stored as it was read last")
+        )
+
+    def _store_special(
+        self,
+        directory: SourceDirectory,
+        path: bytes,
+        name: bytes,
+        status: os.stat_result,
+    ) -> Node:
+        node = capture.make_node(name, status, self._owners)
+        xattrs = capture.read_xattrs_at(directory.descriptor, name)
+        target = b""
+        if node.kind == NodeKind.SYMLINK:
+            target = capture.read_link(directory.descriptor, name)
+        self.counts.others += 1
+        if self._options.list_entries:
+            self._reporter.entry("stored", path)
+        return node._replace(xattrs=xattrs, target=target)
+
+    def _are_chunks_stored(self, node: Node) -> bool:
+        """Whether the volumes that hold a file are there (slow; after a loss only)."""
+        if node.content_list is not None:
+            return False
+        starts = range(8, len(node.content), REF_BYTES)
+        ids = (BlobId(node.content[start : start + 32]) for start in starts)
+        return all(
+            not any(blob_id) or self._index.is_stored(blob_id[:16]) for blob_id in ids
+        )
+
+    def _failed(self, path: bytes, error: OSError) -> None:
+        if isinstance(error, FileNotFoundError):
+            self.counts.vanished += 1
+            message, is_failure = "vanished before it was read", False
+        else:
+            self.counts.failed += 1
+            message = f"cannot be read: {error.strerror or error}"
+            is_failure = True
+        self._reporter.problem(Problem(path, message, is_failure=is_failure))
+
+
+_EMPTY_DIRECTORY = Node(
+    name=b"",
+    kind=NodeKind.DIRECTORY,
+    mode=0o755,
+    uid=0,
+    gid=0,
+    user=b"",
+    group=b"",
+    mtime_ns=0,
+    ctime_ns=0,
+    inode=0,
+    device=0,
+    links=1,
+    size=0,
+    rdev=0,
+    target=b"",
+    xattrs=(),
+    content=b"",
+    content_list=None,
+    subtree=None,
+    flags=0,
+)
+
+
+def _is_directory(status: os.stat_result) -> bool:
+    return status.st_mode & 0o170000 == 0o040000
+
+
+def _identity(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino
+
+
+def _identities(paths: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    for path in paths:
+        try:
+            yield _identity(os.stat(path))
+        except OSError:
+            continue
+
+
+def _are_alike(node: Node, parent_node: Node) -> bool:
+    """Equal but for the device, whose number changes from boot to boot."""
+    return node._replace(device=parent_node.device) == parent_node

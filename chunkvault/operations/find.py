@@ -1,0 +1,109 @@
+"""Names across snapshots: which paths fit a pattern, and which snapshots have them.
+
+All snapshots are walked side by side, so that a path comes once, with everybody
+who has it. Trees are addressed by content: where several snapshots have the same
+directory it is read and searched once for all of them. In memory are the
+directories between the root and the current path.
+"""
+
+import fnmatch
+import heapq
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+from typing import NamedTuple
+
+from chunkvault.format.node import Node
+from chunkvault.format.snapshot import StoredSnapshot
+from chunkvault.ids import BlobId
+from chunkvault.repository import Repository
+from chunkvault.snapshots.tree_reader import TreeReader
+
+__all__ = ["Match", "find"]
+
+_Holders = tuple[int, ...]
+_Entry = tuple[bytes, int, Node, _Holders]
+
+
+class Match(NamedTuple):
+    """A path that fits.
+
+    Attributes:
+        path: absolute.
+        node: as the newest snapshot that has the path holds it.
+        snapshots: all that have it, newest first.
+    """
+
+    path: bytes
+    node: Node
+    snapshots: tuple[StoredSnapshot, ...]
+
+
+def find(
+    repository: Repository, snapshots: Iterable[StoredSnapshot], pattern: bytes
+) -> Iterator[Match]:
+    """The paths that fit ``pattern``, in the order of a walk.
+
+    ``*``, ``?`` and ``[abc]`` as in a shell. A pattern with a slash is compared
+    with the whole path, and its ``*`` also stands for slashes; any other is
+    compared with the last name only. Upper and lower case differ.
+
+    Raises:
+        DamageError: a tree cannot be read.
+    """
+    newest_first = sorted(
+        snapshots, key=lambda kept: kept.snapshot.time_ns, reverse=True
+    )
+    fits = _compile(pattern)
+    for path, node, holders in _walk(TreeReader(repository.reader), newest_first):
+        if fits(path):
+            yield Match(path, node, tuple(newest_first[one] for one in holders))
+
+
+def _compile(pattern: bytes) -> Callable[[bytes], bool]:
+    # fnmatch only translates text; latin-1 maps each byte to one character.
+    expression = fnmatch.translate(pattern.decode("latin-1")).encode("latin-1")
+    matches = re.compile(expression).match
+    if b"/" in pattern:
+        return lambda path: matches(path) is not None
+    return lambda path: matches(path, path.rindex(b"/") + 1) is not None
+
+
+def _walk(
+    reader: TreeReader, snapshots: Sequence[StoredSnapshot]
+) -> Iterator[tuple[bytes, Node, _Holders]]:
+    """Each path of any snapshot: its newest node, and the numbers of who has it."""
+    roots = [(kept.snapshot.tree, (number,)) for number, kept in enumerate(snapshots)]
+    levels = [(b"", _side_by_side(reader, roots))]
+    while levels:
+        prefix, entries = levels[-1]
+        group = next(entries, None)
+        if group is None:
+            levels.pop()
+            continue
+        path = prefix + b"/" + group[0][0]
+        newest = min(group, key=itemgetter(1))[2]
+        yield path, newest, tuple(sorted(one for entry in group for one in entry[3]))
+        below = [(node.subtree, who) for _, _, node, who in group if node.subtree]
+        if below:
+            levels.append((path, _side_by_side(reader, below)))
+
+
+def _side_by_side(
+    reader: TreeReader, trees: Iterable[tuple[BlobId, _Holders]]
+) -> Iterator[list[_Entry]]:
+    """The entries of several directories in name order, those of one name together."""
+    merged: dict[BlobId, _Holders] = {}
+    for tree, holders in trees:
+        merged[tree] = merged.get(tree, ()) + holders
+    streams = [_tagged(reader, tree, holders) for tree, holders in merged.items()]
+    ordered = heapq.merge(*streams, key=itemgetter(0))
+    for _, group in groupby(ordered, key=itemgetter(0)):
+        yield list(group)
+
+
+def _tagged(reader: TreeReader, tree: BlobId, holders: _Holders) -> Iterator[_Entry]:
+    newest = min(holders)
+    for node in reader.entries(tree):
+        yield node.name, newest, node, holders

@@ -1,0 +1,45 @@
+"""Blobs in, blobs out. Everything outside imports from here."""
+
+from chunkvault.format.keys import DeviceKey, Passphrase, Secret, Settings
+from chunkvault.format.names import SnapshotName
+from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.blob_reader import BlobReader
+from chunkvault.repository.blob_writer import BlobWriter, WriterTotals
+from chunkvault.repository.caching import cached
+from chunkvault.repository.locations import (
+    BlobLocation,
+    FrameLocation,
+    frame_locations,
+)
+from chunkvault.repository.repository import (
+    DEFAULT_SETTINGS,
+    Repository,
+    create_repository,
+    open_repository,
+)
+from chunkvault.repository.slots import SlotInfo, list_slots, remove_slot
+from chunkvault.repository.stored_run import StoredRun
+
+__all__ = [
+    "DEFAULT_SETTINGS",
+    "BlobIndex",
+    "BlobLocation",
+    "BlobReader",
+    "BlobWriter",
+    "DeviceKey",
+    "FrameLocation",
+    "Passphrase",
+    "Repository",
+    "Secret",
+    "Settings",
+    "SlotInfo",
+    "SnapshotName",
+    "StoredRun",
+    "WriterTotals",
+    "cached",
+    "create_repository",
+    "frame_locations",
+    "list_slots",
+    "open_repository",
+    "remove_slot",
+]

@@ -1,0 +1,242 @@
+"""Where is this blob: index runs, and volumes that no run lists yet."""
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from threading import RLock
+from typing import TypeVar
+
+from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.errors import DamageError, ObjectNotFound
+from chunkvault.format import names
+from chunkvault.format.blob import PREFIX_BYTES
+from chunkvault.format.directory import BlobRecord
+from chunkvault.format.index_run import VolumeRecord
+from chunkvault.format.subkeys import Keyring
+from chunkvault.repository.directories import list_volumes, read_directory
+from chunkvault.repository.locations import (
+    BlobLocation,
+    FrameLocation,
+    frame_locations,
+    place_blob,
+)
+from chunkvault.repository.stored_run import StoredRun
+
+__all__ = ["BlobIndex"]
+
+_Result = TypeVar("_Result")
+
+
+class BlobIndex:
+    """Finds blobs; memory is bounded by a few blocks of each run.
+
+    A run that is lost or damaged is dropped, its problem kept in `problems`, and
+    what it knew is read from the directories of the volumes themselves: losing
+    an index run loses nothing. Any thread.
+    """
+
+    def __init__(self, backend: Backend, keyring: Keyring) -> None:
+        self.problems: list[DamageError] = []
+        self._backend = backend
+        self._keyring = keyring
+        self._runs: list[StoredRun] | None = None
+        self._dropped: set[str] = set()
+        self._loose: dict[bytes, BlobLocation] = {}
+        self._loose_volumes: dict[str, VolumeRecord] = {}
+        self._missing: frozenset[bytes] = frozenset()
+        self._has_read_directories = False
+        self._lock = RLock()
+
+    @property
+    def runs(self) -> list[StoredRun]:
+        """The runs in use, those that others replace left out; one listing."""
+        with self._lock:
+            if self._runs is None:
+                self.refresh()
+            assert self._runs is not None, "refresh sets the runs"
+            return list(self._runs)
+
+    def refresh(self) -> None:
+        """List the runs again; those already open stay open."""
+        with self._lock:
+            known = {run.name: run for run in self._runs or []}
+            infos = [
+                info
+                for info in self._backend.list(names.INDEX)
+                if names.hash_in_name(info.name) and info.name not in self._dropped
+            ]
+            self._runs = [
+                known.get(info.name) or StoredRun(self._backend, self._keyring, info)
+                for info in infos
+            ]
+            self._drop_replaced()
+
+    def find(self, prefix: bytes) -> BlobLocation | None:
+        """One place where the blob is, or None."""
+        return next(self.candidates(prefix), None)
+
+    def candidates(self, prefix: bytes) -> Iterator[BlobLocation]:
+        """Every place where the blob is: it may have been stored more than once."""
+        found_any = False
+        for location in self._find_all(prefix):
+            found_any = True
+            yield location
+        if not found_any and not self._has_read_directories:
+            self.adopt_unlisted()
+            yield from self._find_all(prefix)
+
+    def is_stored(self, prefix: bytes) -> bool:
+        """Whether a new blob of this id need not be stored: its volume is there."""
+        if prefix in self._loose:
+            return True
+        for run in self.runs:
+            volume = self._asking(run, lambda run: run.contains(prefix), None)
+            if volume is not None and volume.volume_id not in self._missing:
+                return True
+        return False
+
+    def add_run(self, info: ObjectInfo) -> None:
+        """A run that was just stored."""
+        with self._lock:
+            run = StoredRun(self._backend, self._keyring, info)
+            self._runs = [*(self._runs or []), run]
+
+    def volumes(self) -> Iterator[VolumeRecord]:
+        """Every volume that some run lists, once; then the loose ones."""
+        listed = self._listed_volumes()
+        yield from listed.values()
+        for name, volume in list(self._loose_volumes.items()):
+            if name not in listed:
+                yield volume
+
+    def adopt_unlisted(self) -> dict[str, tuple[VolumeRecord, list[BlobRecord]]]:
+        """Compare with the volumes that are there, and read the unlisted ones.
+
+        Volumes that a run lists but that are gone, or have another size, no
+        longer count as holding anything (`is_stored`).
+
+        Returns:
+            The unlisted volumes with their blobs; a damaged one is left out and
+            stands in `problems`.
+        """
+        with self._lock:
+            self._has_read_directories = True
+            present = list_volumes(self._backend)
+            listed = self._listed_volumes()
+            self._missing = frozenset(
+                volume.volume_id
+                for name, volume in listed.items()
+                if present.get(name) != volume.size
+            )
+            adopted = {}
+            for name in sorted(present.keys() - listed.keys()):
+                found = self._adopt(ObjectInfo(name, present[name]))
+                if found is not None:
+                    adopted[name] = found
+            return adopted
+
+    def _listed_volumes(self) -> dict[str, VolumeRecord]:
+        listed: dict[str, VolumeRecord] = {}
+        nothing: list[VolumeRecord] = []
+        for run in self.runs:
+            for volume in self._asking(run, lambda run: list(run.volumes()), nothing):
+                listed[names.volume_name(volume.kind, volume.volume_id)] = volume
+        return listed
+
+    @property
+    def missing_volumes(self) -> frozenset[bytes]:
+        """Ids of volumes found missing by the last `adopt_unlisted`."""
+        return self._missing
+
+    def _adopt(self, info: ObjectInfo) -> tuple[VolumeRecord, list[BlobRecord]] | None:
+        try:
+            volume, blobs = read_directory(self._backend, self._keyring, info)
+        except ObjectNotFound:
+            return None
+        except DamageError as error:
+            self.problems.append(error)
+            return None
+        frames = frame_locations(volume)
+        self._loose_volumes[info.name] = volume
+        for blob in blobs:
+            self._loose[blob.blob_id[:PREFIX_BYTES]] = place_blob(frames, blob)
+        return volume, blobs
+
+    def _find_all(self, prefix: bytes) -> Iterator[BlobLocation]:
+        loose = self._loose.get(prefix)
+        if loose is not None:
+            yield loose
+        last: list[BlobLocation] = []
+        for run in self.runs:
+            location = self._asking(run, lambda run: self._locate(run, prefix), None)
+            if location is None:
+                continue
+            if location.frame.volume.volume_id in self._missing:
+                last.append(location)
+            else:
+                yield location
+        yield from last
+
+    @staticmethod
+    def _locate(run: StoredRun, prefix: bytes) -> BlobLocation | None:
+        found = run.find(prefix)
+        if found is None:
+            return None
+        row, volume = found
+        frames = _cached_frames(volume)
+        if row.frame >= len(frames):
+            raise DamageError(
+                f"index run {run.name} names a frame that is not there",
+                object_name=run.name,
+            )
+        return BlobLocation(
+            frames[row.frame], row.offset, row.length, row.plain_length, row.base
+        )
+
+    def _asking(
+        self, run: StoredRun, ask: Callable[[StoredRun], _Result], otherwise: _Result
+    ) -> _Result:
+        try:
+            return ask(run)
+        except ObjectNotFound:
+            self._drop_missing(run)
+        except DamageError as error:
+            self._drop(run, error)
+        return otherwise
+
+    def _drop_missing(self, run: StoredRun) -> None:
+        with self._lock:
+            before = {other.name for other in self._runs or []}
+            problem = DamageError(
+                f"index run {run.name} is missing", object_name=run.name
+            )
+            self._drop(run, problem)
+            # A run that vanished because another one replaces it is no damage.
+            if {other.name for other in self._runs or []} - before:
+                self.problems.remove(problem)
+
+    def _drop(self, run: StoredRun, problem: DamageError) -> None:
+        with self._lock:
+            if run.name in self._dropped:
+                return
+            self.problems.append(problem)
+            self._dropped.add(run.name)
+            self._runs = [other for other in self._runs or [] if other is not run]
+            self._has_read_directories = False
+            self.refresh()
+
+    def _drop_replaced(self) -> None:
+        replaced: set[bytes] = set()
+        for run in list(self._runs or []):
+            fence = self._asking(run, lambda run: run.fence, None)
+            if fence is not None:
+                replaced.update(fence.replaces)
+        self._runs = [
+            run
+            for run in self._runs or []
+            if names.hash_in_name(run.name) not in replaced
+        ]
+
+
+@lru_cache(maxsize=512)
+def _cached_frames(volume: VolumeRecord) -> list[FrameLocation]:
+    return frame_locations(volume)

@@ -1,0 +1,236 @@
+"""Blobs out: fetch frames, open them, take blobs from them, check every id."""
+
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from threading import Lock
+
+from chunkvault.backends.base import Backend
+from chunkvault.codec.compression import expand, expand_delta
+from chunkvault.errors import DamageError, ObjectNotFound
+from chunkvault.format.blob import PREFIX_BYTES
+from chunkvault.format.directory import CODEC_STORED
+from chunkvault.format.subkeys import Keyring
+from chunkvault.format.volume import VolumeSealer, open_header
+from chunkvault.ids import BlobId, short_hex
+from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.locations import BlobLocation, FrameLocation
+
+__all__ = ["BlobReader"]
+
+_CACHE_BYTES = 32 << 20
+_RANGE_BYTES = 4 << 20
+"""Frames that follow each other are read in ranges up to this."""
+
+
+class BlobReader:
+    """Reads blobs; recent frames are kept, up to 32 MiB. Any thread."""
+
+    def __init__(self, backend: Backend, keyring: Keyring, index: BlobIndex) -> None:
+        self._backend = backend
+        self._keyring = keyring
+        self._index = index
+        self._frames: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
+        self._cached_bytes = 0
+        self._lock = Lock()
+        self._sealer = lru_cache(maxsize=256)(self._open_header)
+
+    def load(self, kind: int, blob_id: BlobId) -> bytes:
+        """A blob's content, from whichever place still has it whole.
+
+        Raises:
+            DamageError: no place has it; names the object of the last one tried.
+        """
+        failure: DamageError | None = None
+        for location in self._index.candidates(blob_id[:PREFIX_BYTES]):
+            try:
+                content = self._frame(location.frame)
+                return self.extract(kind, blob_id, location, content)
+            except DamageError as error:
+                failure = error
+        raise failure or self._unknown(blob_id)
+
+    def locate(self, kind: int, blob_id: BlobId) -> BlobLocation:  # noqa: ARG002
+        """Where a blob is.
+
+        Raises:
+            DamageError: nothing in the repository says where.
+        """
+        location = self._index.find(blob_id[:PREFIX_BYTES])
+        if location is None:
+            raise self._unknown(blob_id)
+        return location
+
+    def extract(
+        self, kind: int, blob_id: BlobId, location: BlobLocation, content: bytes
+    ) -> bytes:
+        """The blob out of its frame's content.
+
+        Raises:
+            DamageError: it is not the blob with this id, or it is a delta whose
+                base cannot be read.
+        """
+        blob = content[location.offset : location.offset + location.length]
+        if location.base is not None:
+            blob = self._expand_delta(blob, location)
+        if self._keyring.identify(kind, blob) != blob_id:
+            name = location.frame.object_name
+            raise DamageError(
+                f"volume {name} holds something else than blob {short_hex(blob_id)}",
+                object_name=name,
+            )
+        return blob
+
+    def read_frames(
+        self, frames: Sequence[FrameLocation]
+    ) -> Iterator[tuple[FrameLocation, bytes | DamageError]]:
+        """The content of each frame, in the order given.
+
+        Frames that follow each other in a volume come in one ranged read. One
+        that is damaged or missing comes as its error, and the others go on.
+        """
+        for group in _adjacent(frames):
+            stored = self._read_range(group)
+            for frame in group:
+                yield frame, self._opened_or_error(frame, group[0].offset, stored)
+
+    def read_frame(self, frame: FrameLocation) -> bytes:
+        """The content of one frame; nothing is cached.
+
+        Raises:
+            DamageError: it is damaged or missing.
+        """
+        [(_, content)] = self.read_frames([frame])
+        if isinstance(content, DamageError):
+            raise content
+        return content
+
+    def open_frame(self, frame: FrameLocation, sealed: bytes | memoryview) -> bytes:
+        """The content of a frame from its stored bytes.
+
+        Raises:
+            DamageError: they are not what was stored.
+        """
+        place = (frame.number, frame.codec, frame.plain_length)
+        sealer = self._sealer(frame.volume.header, frame.object_name)
+        payload = sealer.open_frame(sealed, place)
+        if frame.codec != CODEC_STORED:
+            return expand(payload, frame.plain_length)
+        if len(payload) != frame.plain_length:
+            raise DamageError("frame of an unexpected length")
+        return bytes(payload)
+
+    def _frame(self, frame: FrameLocation) -> bytes:
+        key = (frame.volume.volume_id, frame.number)
+        with self._lock:
+            content = self._frames.get(key)
+            if content is not None:
+                self._frames.move_to_end(key)
+                return content
+        content = self.read_frame(frame)
+        with self._lock:
+            if key not in self._frames:
+                self._frames[key] = content
+                self._cached_bytes += len(content)
+            while self._cached_bytes > _CACHE_BYTES and len(self._frames) > 1:
+                self._cached_bytes -= len(self._frames.popitem(last=False)[1])
+        return content
+
+    def _expand_delta(self, body: bytes, delta: BlobLocation) -> bytes:
+        failure: DamageError | None = None
+        assert delta.base is not None, "only a delta is expanded"
+        for location in self._index.candidates(delta.base):
+            if location.base is not None:
+                # Deltas are one deep: a base that is itself a delta is a lie, and
+                # following it could go round for ever.
+                continue
+            try:
+                content = self._frame(location.frame)
+            except DamageError as error:
+                failure = error
+                continue
+            base = content[location.offset : location.offset + location.length]
+            return self._checked_delta(body, base, delta)
+        name = delta.frame.object_name
+        raise failure or DamageError(
+            f"volume {name} holds a delta whose base is missing", object_name=name
+        )
+
+    @staticmethod
+    def _checked_delta(body: bytes, base: bytes, delta: BlobLocation) -> bytes:
+        try:
+            return expand_delta(body, base, delta.plain_length)
+        except DamageError as error:
+            name = delta.frame.object_name
+            raise DamageError(
+                f"volume {name} holds a broken delta", object_name=name
+            ) from error
+
+    def _read_range(self, group: Sequence[FrameLocation]) -> bytes | DamageError:
+        first, last = group[0], group[-1]
+        length = last.offset + last.stored_length - first.offset
+        name = first.object_name
+        try:
+            return self._backend.get(name, first.offset, length)
+        except ObjectNotFound:
+            return DamageError(f"volume {name} is missing", object_name=name)
+
+    def _opened_or_error(
+        self, frame: FrameLocation, start: int, stored: bytes | DamageError
+    ) -> bytes | DamageError:
+        if isinstance(stored, DamageError):
+            return stored
+        offset = frame.offset - start
+        sealed = memoryview(stored)[offset : offset + frame.stored_length]
+        try:
+            return self.open_frame(frame, sealed)
+        except DamageError:
+            return self._read_again(frame)
+
+    def _read_again(self, frame: FrameLocation) -> bytes | DamageError:
+        # A bad cable or bad memory shows as damage that is gone at the next read.
+        name = frame.object_name
+        try:
+            sealed = self._backend.get(name, frame.offset, frame.stored_length)
+            return self.open_frame(frame, sealed)
+        except (DamageError, ObjectNotFound) as error:
+            damage = DamageError(
+                f"volume {name} is damaged in frame {frame.number}", object_name=name
+            )
+            damage.__cause__ = error
+            return damage
+
+    def _open_header(self, header: bytes, name: str) -> VolumeSealer:
+        try:
+            return open_header(self._keyring, header)
+        except DamageError as error:
+            raise DamageError(
+                f"the index has a damaged header for volume {name}", object_name=name
+            ) from error
+
+    @staticmethod
+    def _unknown(blob_id: BlobId) -> DamageError:
+        return DamageError(
+            f"blob {short_hex(blob_id)} is in no index run and no volume",
+            object_name=f"blob {blob_id.hex()}",
+        )
+
+
+def _adjacent(frames: Sequence[FrameLocation]) -> Iterator[list[FrameLocation]]:
+    group: list[FrameLocation] = []
+    for frame in frames:
+        if group and not _follows(group, frame):
+            yield group
+            group = []
+        group.append(frame)
+    if group:
+        yield group
+
+
+def _follows(group: list[FrameLocation], frame: FrameLocation) -> bool:
+    last = group[-1]
+    return (
+        frame.volume.volume_id == last.volume.volume_id
+        and frame.offset == last.offset + last.stored_length
+        and frame.offset + frame.stored_length - group[0].offset <= _RANGE_BYTES
+    )

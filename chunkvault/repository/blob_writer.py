@@ -1,0 +1,272 @@
+"""Blobs in: identify, leave out what is stored, frame, seal, pack into volumes.
+
+The caller's thread hashes and collects; worker threads compress, seal and check;
+upload threads put finished volumes. The order of writes is volumes, then index
+run, then (by the caller) snapshot, so that a crash leaves a prefix in which
+everything named is there.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from threading import Lock, local
+from types import TracebackType
+from typing import Self
+
+from chunkvault.backends.base import Backend
+from chunkvault.codec.compression import Compressor, expand
+from chunkvault.errors import ChunkvaultError, DamageError
+from chunkvault.format.blob import MAX_BLOB_BYTES, PREFIX_BYTES, BlobKind
+from chunkvault.format.directory import CODEC_STORED, CODEC_ZSTD
+from chunkvault.format.keys import Settings
+from chunkvault.format.names import volume_name
+from chunkvault.format.subkeys import Keyring
+from chunkvault.ids import BlobId
+from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.run_writer import RunWriter
+from chunkvault.repository.volume_builder import (
+    FrameBlob,
+    Reservation,
+    VolumeBuilder,
+    start_volume,
+)
+from chunkvault.workers import WorkerGroup
+
+__all__ = ["BlobWriter", "WriterTotals"]
+
+_UPLOADS = 2
+_QUEUED_FRAMES = 4
+_POOLED_BUFFERS = 4
+_KINDS = (BlobKind.CHUNK, BlobKind.TREE)
+_MAX_BLOBS = 16_384
+"""Tiny blobs must not make a frame's bookkeeping large."""
+
+
+@dataclass(slots=True)
+class WriterTotals:
+    """What a writer did.
+
+    Attributes:
+        added_blobs: blobs that were not stored before.
+        added_bytes: their content.
+        stored_bytes: bytes put on the backend, index runs included.
+    """
+
+    added_blobs: int = 0
+    added_bytes: int = 0
+    stored_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _OpenFrame:
+    """Blobs that will share a frame."""
+
+    blobs: list[FrameBlob] = field(default_factory=list)
+    pieces: list[bytes] = field(default_factory=list)
+    length: int = 0
+
+
+class BlobWriter:
+    """A session of writing, used as a context manager.
+
+    `save` is called from one thread. Leaving the block without an error stores
+    what is still open, and then the index; after that every saved blob is
+    durable and found by other clients. Leaving it with an error stores nothing
+    more; whatever was put is found and reused by the next session.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        keyring: Keyring,
+        settings: Settings,
+        index: BlobIndex,
+        *,
+        workers: int,
+        extra_verify: bool,
+    ) -> None:
+        self.totals = WriterTotals()
+        self._backend = backend
+        self._keyring = keyring
+        self._settings = settings
+        self._index = index
+        self._extra_verify = extra_verify
+        self._run = RunWriter(backend, keyring, index, self._forget)
+        self._frames = {kind: _OpenFrame() for kind in _KINDS}
+        self._volumes: dict[int, VolumeBuilder] = {}
+        self._session: set[bytes] = set()
+        self._buffers: list[bytearray] = []
+        self._contexts = local()
+        self._lock = Lock()
+        self._sealers = WorkerGroup(workers, _QUEUED_FRAMES)
+        self._uploaders = WorkerGroup(_UPLOADS if workers else 0, _UPLOADS)
+
+    def __enter__(self) -> Self:
+        self._index.refresh()
+        self._run.adopt(self._index.adopt_unlisted())
+        self._uploaders.__enter__()
+        self._sealers.__enter__()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        except BaseException as failure:
+            self._leave(type(failure), failure, failure.__traceback__)
+            raise
+        self._leave(kind, error, trace)
+        if kind is None:
+            self.totals.stored_bytes += self._run.finish()
+
+    def save(self, kind: int, data: bytes | memoryview) -> BlobId:
+        """Store a blob unless it is stored; its id is known at once.
+
+        Raises:
+            BackendError: an upload that was begun earlier failed for good.
+        """
+        blob_id = self._keyring.identify(kind, data)
+        prefix = blob_id[:PREFIX_BYTES]
+        if prefix not in self._session and not self._index.is_stored(prefix):
+            self._session.add(prefix)
+            self._add(kind, blob_id, data)
+        return blob_id
+
+    def _forget(self, prefixes: Iterable[bytes]) -> None:
+        """From now on the index knows these: memory must not grow with a session."""
+        self._session.difference_update(prefixes)
+
+    def _add(self, kind: int, blob_id: BlobId, data: bytes | memoryview) -> None:
+        length = len(data)
+        if length > MAX_BLOB_BYTES:
+            raise ChunkvaultError(f"a piece of {length} bytes is too large to store")
+        frame = self._frames[kind]
+        frame.blobs.append(FrameBlob(blob_id, length, length, None))
+        frame.pieces.append(bytes(data))
+        frame.length += length
+        self.totals.added_blobs += 1
+        self.totals.added_bytes += length
+        if frame.length >= self._settings.frame_bytes or len(frame.blobs) >= _MAX_BLOBS:
+            self._submit(kind)
+
+    def _submit(self, kind: int) -> None:
+        frame, self._frames[kind] = self._frames[kind], _OpenFrame()
+        if frame.blobs:
+            self._sealers.submit(self._store_frame, kind, frame)
+
+    def _finish(self) -> None:
+        for kind in _KINDS:
+            self._submit(kind)
+        self._sealers.wait()
+        for builder in list(self._volumes.values()):
+            builder.is_closed = True
+            self._ship(builder)
+        self._volumes.clear()
+        self._uploaders.wait()
+
+    def _leave(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self._sealers.__exit__(kind, error, trace)
+        finally:
+            self._uploaders.__exit__(kind, error, trace)
+
+    def _store_frame(self, kind: int, frame: _OpenFrame) -> None:
+        content = b"".join(frame.pieces)
+        codec, payload = self._compress(content)
+        builder, place, full = self._reserve(kind, codec, len(payload), frame.blobs)
+        if full is not None:
+            self._ship(full)
+        builder.seal(place, payload)
+        if self._extra_verify:
+            self._verify(kind, builder, place, frame.blobs)
+        if self._release(builder):
+            self._ship(builder)
+
+    def _compress(self, content: bytes) -> tuple[int, bytes]:
+        compressor = getattr(self._contexts, "compressor", None)
+        if compressor is None:
+            compressor = self._contexts.compressor = Compressor()
+        payload = compressor.compress(content)
+        if len(payload) < len(content):
+            return CODEC_ZSTD, payload
+        return CODEC_STORED, content
+
+    def _reserve(
+        self, kind: int, codec: int, length: int, blobs: list[FrameBlob]
+    ) -> tuple[VolumeBuilder, Reservation, VolumeBuilder | None]:
+        """A place for the frame; and the volume that it no longer fitted into.
+
+        The latter only if nobody else is still sealing into it.
+        """
+        with self._lock:
+            builder, full = self._volumes.get(kind), None
+            if builder is not None and not builder.has_room(length):
+                builder.is_closed = True
+                full = builder if builder.in_flight == 0 else None
+                builder = None
+            if builder is None:
+                builder = self._volumes[kind] = self._start_volume(kind)
+            return builder, builder.reserve(length, codec, blobs), full
+
+    def _release(self, builder: VolumeBuilder) -> bool:
+        with self._lock:
+            builder.in_flight -= 1
+            return builder.is_closed and builder.in_flight == 0
+
+    def _start_volume(self, kind: int) -> VolumeBuilder:
+        capacity = self._settings.volume_bytes
+        buffer = self._buffers.pop() if self._buffers else bytearray(capacity)
+        return start_volume(self._keyring, kind, capacity, buffer)
+
+    def _verify(
+        self,
+        kind: int,
+        builder: VolumeBuilder,
+        place: Reservation,
+        blobs: list[FrameBlob],
+    ) -> None:
+        """Open again what will be uploaded, so that a flipped bit is found now."""
+        try:
+            content = memoryview(builder.open(place))
+            if place.codec == CODEC_ZSTD:
+                content = memoryview(expand(content, place.plain_length))
+            self._check_ids(kind, content, blobs)
+        except DamageError as error:
+            raise ChunkvaultError(
+                "data changed between reading and storing it",
+                hint="this machine's memory or processor is faulty: test it before "
+                "you trust a backup made on it",
+            ) from error
+
+    def _check_ids(
+        self, kind: int, content: memoryview, blobs: list[FrameBlob]
+    ) -> None:
+        offset = 0
+        for blob in blobs:
+            data = content[offset : offset + blob.length]
+            if self._keyring.identify(kind, data) != blob.blob_id:
+                raise DamageError("a blob changed in memory")
+            offset += blob.length
+
+    def _ship(self, builder: VolumeBuilder) -> None:
+        self._uploaders.submit(self._upload, builder)
+
+    def _upload(self, builder: VolumeBuilder) -> None:
+        record, data = builder.finish()
+        self._backend.put(volume_name(record.kind, record.volume_id), data)
+        data.release()
+        with self._lock:
+            if len(self._buffers) < _POOLED_BUFFERS:
+                self._buffers.append(builder.buffer)
+        run_bytes = self._run.add(record, builder.rows)
+        with self._lock:
+            self.totals.stored_bytes += record.size + run_bytes

@@ -1,0 +1,271 @@
+"""A repository: its identity, its keys, and what reads and writes its blobs."""
+
+from collections.abc import Iterator, Sequence
+from typing import Self
+
+from chunkvault.backends.base import Backend
+from chunkvault.codec.chunker import ChunkerParameters
+from chunkvault.codec.hashing import content_hash
+from chunkvault.codec.passphrase import DEFAULT_COST, KdfCost
+from chunkvault.codec.sealing import NONCE_BYTES, random_bytes
+from chunkvault.errors import (
+    DamageError,
+    FormatError,
+    ObjectExists,
+    ObjectNotFound,
+    RepositoryExists,
+    RepositoryNotFound,
+)
+from chunkvault.format import names
+from chunkvault.format.config import decode_config, encode_config
+from chunkvault.format.index_run import VolumeRecord
+from chunkvault.format.keys import MASTER_KEY_BYTES, KeyBundle, Secret, Settings
+from chunkvault.format.names import SnapshotName
+from chunkvault.format.snapshot import (
+    Snapshot,
+    StoredSnapshot,
+    decode_snapshot,
+    encode_snapshot,
+)
+from chunkvault.format.subkeys import Keyring, derive_keyring
+from chunkvault.ids import ID_BYTES, BlobId, RepositoryId, SlotId, SnapshotId
+from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.blob_reader import BlobReader
+from chunkvault.repository.blob_writer import BlobWriter
+from chunkvault.repository.slots import store_slot, unlock
+
+__all__ = [
+    "DEFAULT_SETTINGS",
+    "Repository",
+    "create_repository",
+    "open_repository",
+]
+
+DEFAULT_SETTINGS = Settings(
+    chunker=ChunkerParameters(minimum=16 << 10, average=64 << 10, maximum=256 << 10),
+    frame_bytes=1 << 20,
+    volume_bytes=16 << 20,
+)
+"""Sizes measured in docs/decisions/0002."""
+
+
+class Repository:
+    """An open repository; a context manager that closes its backend.
+
+    Attributes:
+        id: random, drawn at its creation.
+        backend: where its objects are.
+        settings: what every client does alike.
+        reader: blobs out.
+        index: where blobs are.
+        slot_id: the key slot that opened it.
+        problems: damage found so far that did not stop anything.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        repository_id: RepositoryId,
+        bundle: KeyBundle,
+        slot_id: SlotId,
+        *,
+        extra_verify: bool,
+    ) -> None:
+        self.id = repository_id
+        self.backend = backend
+        self.settings = bundle.settings
+        self.slot_id = slot_id
+        self._bundle = bundle
+        self._keyring: Keyring = derive_keyring(bundle.masters, repository_id)
+        self._extra_verify = extra_verify
+        self.index = BlobIndex(backend, self._keyring)
+        self.reader = BlobReader(backend, self._keyring, self.index)
+        self._problems: list[DamageError] = []
+
+    @property
+    def problems(self) -> list[DamageError]:
+        """Damage to config or index that was got round, for a warning."""
+        return self._problems + self.index.problems
+
+    def add_problem(self, problem: DamageError) -> None:
+        """Damage that was got round and that a warning should name."""
+        self._problems.append(problem)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the backend."""
+        self.backend.close()
+
+    def blob_id(self, kind: int, data: bytes | memoryview) -> BlobId:
+        """The id that a blob with this content has here."""
+        return self._keyring.identify(kind, data)
+
+    def writer(self, *, workers: int = 2) -> BlobWriter:
+        """A session of writing, see `BlobWriter`; ``workers=0`` uses no threads."""
+        return BlobWriter(
+            self.backend,
+            self._keyring,
+            self.settings,
+            self.index,
+            workers=workers,
+            extra_verify=self._extra_verify,
+        )
+
+    def volumes(self) -> Iterator[VolumeRecord]:
+        """Every volume that the index knows."""
+        return self.index.volumes()
+
+    def add_slot(
+        self, secret: Secret, label: str, now_ns: int, cost: KdfCost = DEFAULT_COST
+    ) -> SlotId:
+        """Add a key slot; durable on return."""
+        bundle = KeyBundle(
+            masters=self._bundle.masters,
+            settings=self.settings,
+            label=label,
+            created_ns=now_ns,
+        )
+        return store_slot(self.backend, bundle, secret, self.id, cost)
+
+    def snapshot_tag(self, host: str, paths: Sequence[bytes]) -> bytes:
+        """What stands for host and paths in the names of their snapshots."""
+        return self._keyring.tag(host, tuple(paths))
+
+    def list_snapshots(self) -> list[SnapshotName]:
+        """What the names of all snapshots tell, oldest first; one listing."""
+        parsed = (
+            names.parse_snapshot_name(info.name)
+            for info in self.backend.list(names.SNAPSHOTS)
+        )
+        return sorted(name for name in parsed if name is not None)
+
+    def load_snapshot(self, name: SnapshotName) -> StoredSnapshot:
+        """Read one snapshot object.
+
+        Raises:
+            DamageError: it is gone, or not what was stored under this name.
+        """
+        try:
+            snapshot = self._read_snapshot(name)
+        except ObjectNotFound:
+            raise DamageError(
+                f"snapshot {name.object_name} is missing", object_name=name.object_name
+            ) from None
+        except DamageError as error:
+            raise DamageError(
+                f"snapshot {name.object_name} is damaged: {error}",
+                object_name=name.object_name,
+            ) from error
+        return StoredSnapshot(name.snapshot_id, snapshot, name.object_name)
+
+    def save_snapshot(self, snapshot: Snapshot) -> StoredSnapshot:
+        """Commit a snapshot: what it refers to must be durable. Durable on return."""
+        data = encode_snapshot(snapshot, self._keyring, random_bytes(NONCE_BYTES))
+        snapshot_id = SnapshotId(content_hash(data))
+        tag = self.snapshot_tag(snapshot.host, snapshot.paths)
+        name = names.snapshot_name(snapshot.time_ns, tag, snapshot_id)
+        self.backend.put(name, data)
+        return StoredSnapshot(snapshot_id, snapshot, name)
+
+    def _read_snapshot(self, name: SnapshotName) -> Snapshot:
+        data = self.backend.get(name.object_name)
+        if content_hash(data) != name.snapshot_id:
+            raise FormatError("its bytes are not those that were stored")
+        snapshot = decode_snapshot(data, self._keyring)
+        tag = self.snapshot_tag(snapshot.host, snapshot.paths)
+        if (snapshot.time_ns, tag) != (name.time_ns, name.tag):
+            raise FormatError("it stands under the name of another one")
+        return snapshot
+
+
+def create_repository(  # noqa: PLR0913 - each has a sensible default
+    backend: Backend,
+    secret: Secret,
+    *,
+    settings: Settings = DEFAULT_SETTINGS,
+    label: str = "",
+    now_ns: int = 0,
+    cost: KdfCost = DEFAULT_COST,
+    extra_verify: bool = True,
+) -> Repository:
+    """Make an empty repository. The config is written last: before it, nothing is.
+
+    Raises:
+        RepositoryExists: there is one already, or something else is there.
+    """
+    if next(iter(backend.list("")), None) is not None:
+        raise RepositoryExists("the location is not empty, or holds a repository")
+    repository_id = RepositoryId(random_bytes(ID_BYTES))
+    bundle = KeyBundle(
+        masters=(random_bytes(MASTER_KEY_BYTES),),
+        settings=settings,
+        label=label,
+        created_ns=now_ns,
+    )
+    slot_id = store_slot(backend, bundle, secret, repository_id, cost)
+    try:
+        backend.put(names.CONFIG, encode_config(repository_id))
+    except ObjectExists:
+        backend.delete(names.object_name(names.KEYS, slot_id))
+        raise RepositoryExists("somebody else just created a repository") from None
+    return Repository(
+        backend, repository_id, bundle, slot_id, extra_verify=extra_verify
+    )
+
+
+def open_repository(
+    backend: Backend, secret: Secret, *, extra_verify: bool = True
+) -> Repository:
+    """Open a repository with a passphrase or a device key.
+
+    A lost or damaged config is got round, since every key slot knows what it
+    said; it is then among the repository's `problems`.
+
+    Raises:
+        RepositoryNotFound: there is none.
+        WrongKey: no key slot opens.
+        UnsupportedFormat: a newer version wrote it.
+        DamageError: too much of it is lost.
+    """
+    expected, problem = _read_config(backend)
+    if problem is not None and not _has_slots(backend):
+        _refuse(backend, problem)
+    repository_id, bundle, slot_id = unlock(backend, secret, expected)
+    repository = Repository(
+        backend, repository_id, bundle, slot_id, extra_verify=extra_verify
+    )
+    if problem is not None:
+        repository.add_problem(problem)
+    return repository
+
+
+def _read_config(backend: Backend) -> tuple[RepositoryId | None, DamageError | None]:
+    try:
+        return decode_config(backend.get(names.CONFIG)), None
+    except ObjectNotFound:
+        what = "is missing"
+    except FormatError as error:
+        what = f"is damaged: {error}"
+    return None, DamageError(f"object config {what}", object_name=names.CONFIG)
+
+
+def _has_slots(backend: Backend) -> bool:
+    return next(iter(backend.list(names.KEYS)), None) is not None
+
+
+def _refuse(backend: Backend, problem: DamageError) -> None:
+    for folder in (*names.VOLUME_FOLDERS.values(), names.INDEX, names.SNAPSHOTS):
+        if next(iter(backend.list(folder)), None) is not None:
+            raise DamageError(
+                f"{problem}, and so are all key slots",
+                object_name=names.CONFIG,
+                hint="restore 'config' and the folder 'keys' from a copy",
+            )
+    if "missing" not in str(problem):
+        raise problem
+    raise RepositoryNotFound("there is no repository at this location")

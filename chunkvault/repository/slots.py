@@ -1,0 +1,165 @@
+"""Key slots on the backend: find the one that opens, add, remove, list."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chunkvault.backends.base import Backend
+from chunkvault.codec.hashing import content_hash
+from chunkvault.codec.passphrase import DEFAULT_COST, SALT_BYTES, KdfCost
+from chunkvault.codec.sealing import NONCE_BYTES, random_bytes
+from chunkvault.errors import (
+    DamageError,
+    FormatError,
+    ObjectNotFound,
+    UsageError,
+    WrongKey,
+)
+from chunkvault.format import names
+from chunkvault.format.keys import (
+    KeyBundle,
+    Secret,
+    SlotHeader,
+    decode_slot_header,
+    open_slot,
+    seal_slot,
+)
+from chunkvault.ids import RepositoryId, SlotId
+
+__all__ = ["SlotInfo", "list_slots", "remove_slot", "store_slot", "unlock"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotInfo:
+    """What can be told of a key slot.
+
+    Attributes:
+        slot_id: hash of the slot.
+        is_device: opened by a device key rather than a passphrase.
+        problem: why the slot cannot be used; empty if it can.
+    """
+
+    slot_id: SlotId
+    is_device: bool
+    problem: str
+
+
+def unlock(
+    backend: Backend, secret: Secret, expected: RepositoryId | None
+) -> tuple[RepositoryId, KeyBundle, SlotId]:
+    """Open the first key slot that ``secret`` fits.
+
+    Args:
+        backend: where the slots are.
+        secret: passphrase or device key.
+        expected: the repository's id, unless its config is lost.
+
+    Raises:
+        WrongKey: every slot is whole, and none opens.
+        DamageError: none opens, and some are missing or damaged.
+    """
+    damaged: list[str] = []
+    seen = 0
+    for name, data, header in _read_slots(backend, expected, damaged):
+        seen += 1
+        try:
+            bundle = open_slot(data, secret)
+        except WrongKey:
+            continue
+        return header.repository_id, bundle, _slot_id(name)
+    if damaged or not seen:
+        which = damaged[0] if damaged else "every key slot"
+        raise DamageError(
+            f"{which} is damaged or missing, and no other key slot opens",
+            object_name=which,
+            hint="restore the folder 'keys' of the repository from a copy",
+        )
+    raise WrongKey("the password or key does not open this repository")
+
+
+def list_slots(backend: Backend) -> list[SlotInfo]:
+    """All key slots, damaged ones included."""
+    infos = []
+    for info in sorted(backend.list(names.KEYS)):
+        slot_id = names.hash_in_name(info.name)
+        if slot_id is None:
+            continue
+        is_device, problem = _inspect(backend, info.name)
+        infos.append(
+            SlotInfo(slot_id=SlotId(slot_id), is_device=is_device, problem=problem)
+        )
+    return infos
+
+
+def store_slot(
+    backend: Backend,
+    bundle: KeyBundle,
+    secret: Secret,
+    repository_id: RepositoryId,
+    cost: KdfCost = DEFAULT_COST,
+) -> SlotId:
+    """Add a key slot that ``secret`` opens; durable on return."""
+    slot = seal_slot(
+        bundle,
+        secret,
+        repository_id,
+        salt=random_bytes(SALT_BYTES),
+        nonce=random_bytes(NONCE_BYTES),
+        cost=cost,
+    )
+    slot_id = SlotId(content_hash(slot))
+    backend.put(names.object_name(names.KEYS, slot_id), slot)
+    return slot_id
+
+
+def remove_slot(backend: Backend, slot_id: SlotId) -> None:
+    """Remove a key slot.
+
+    Raises:
+        UsageError: it is the last one that is whole.
+    """
+    others = [
+        slot
+        for slot in list_slots(backend)
+        if slot.slot_id != slot_id and not slot.problem
+    ]
+    if not others:
+        raise UsageError(
+            "the last key slot cannot be removed: nothing could be restored any more",
+            hint="add another one first with 'chunkvault key add'",
+        )
+    backend.delete(names.object_name(names.KEYS, slot_id))
+
+
+def _read_slots(
+    backend: Backend, expected: RepositoryId | None, damaged: list[str]
+) -> Iterator[tuple[str, bytes, SlotHeader]]:
+    for info in sorted(backend.list(names.KEYS)):
+        try:
+            data = backend.get(info.name)
+            header = _check_slot(info.name, data)
+        except (FormatError, ObjectNotFound):
+            damaged.append(info.name)
+            continue
+        if expected in (None, header.repository_id):
+            yield info.name, data, header
+        else:
+            damaged.append(info.name)
+
+
+def _check_slot(name: str, data: bytes) -> SlotHeader:
+    if not names.is_intact(name, data):
+        raise FormatError("the key slot is not what was stored", object_name=name)
+    return decode_slot_header(data)
+
+
+def _inspect(backend: Backend, name: str) -> tuple[bool, str]:
+    try:
+        return _check_slot(name, backend.get(name)).is_device, ""
+    except (DamageError, ObjectNotFound) as error:
+        return False, str(error)
+
+
+def _slot_id(name: str) -> SlotId:
+    digest = names.hash_in_name(name)
+    assert digest is not None, "only slots whose hash was checked are opened"
+    return SlotId(digest)

@@ -1,0 +1,137 @@
+"""The versions of one path: when it changed, and which snapshots have which.
+
+Snapshots are gone through newest first. Trees are addressed by content, so where
+a directory on the way has the id it had in the snapshot before, everything below
+it is the same and is not looked at: a snapshot in which nothing near the path
+changed costs no read beyond its own root.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
+
+from chunkvault.format.node import Node, NodeKind
+from chunkvault.format.snapshot import StoredSnapshot
+from chunkvault.ids import BlobId
+from chunkvault.repository import Repository
+from chunkvault.snapshots.comparison import same_version
+from chunkvault.snapshots.paths import may_hold, split_path
+from chunkvault.snapshots.tree_reader import TreeReader
+
+__all__ = ["Version", "root_node", "versions"]
+
+
+class Version(NamedTuple):
+    """One version of a path.
+
+    Attributes:
+        node: as the newest of ``snapshots`` has it; None where the path is absent
+            from snapshots between or after ones that have it: it was deleted.
+        snapshots: consecutive ones that have this version, newest first.
+    """
+
+    node: Node | None
+    snapshots: tuple[StoredSnapshot, ...]
+
+
+def versions(
+    repository: Repository, snapshots: Iterable[StoredSnapshot], path: bytes
+) -> Iterator[Version]:
+    """The distinct versions of ``path``, newest first.
+
+    Snapshots whose paths cannot hold ``path`` do not count. Absence is a version
+    only where an older snapshot has the path; so nothing at all comes for a path
+    that no snapshot has.
+
+    Raises:
+        DamageError: a tree on the way to the path cannot be read.
+    """
+    candidates = [kept for kept in snapshots if may_hold(kept.snapshot.paths, path)]
+    candidates.sort(key=lambda kept: kept.snapshot.time_ns, reverse=True)
+    absent: Version | None = None
+    for version in _grouped(_PathFinder(repository, path), candidates):
+        if version.node is None:
+            absent = version
+            continue
+        if absent is not None:
+            yield absent
+        absent = None
+        yield version
+
+
+def root_node(tree: BlobId) -> Node:
+    """A node that stands for ``/``, which no directory lists."""
+    return Node(
+        name=b"",
+        kind=NodeKind.DIRECTORY,
+        mode=0o755,
+        uid=0,
+        gid=0,
+        user=b"",
+        group=b"",
+        mtime_ns=0,
+        ctime_ns=0,
+        inode=0,
+        device=0,
+        links=1,
+        size=0,
+        rdev=0,
+        target=b"",
+        xattrs=(),
+        content=b"",
+        content_list=None,
+        subtree=tree,
+        flags=0,
+    )
+
+
+def _grouped(
+    finder: "_PathFinder", newest_first: Sequence[StoredSnapshot]
+) -> Iterator[Version]:
+    node: Node | None = None
+    group: list[StoredSnapshot] = []
+    for kept in newest_first:
+        found = finder.find(kept.snapshot.tree)
+        if group and not _is_same(node, found):
+            yield Version(node, tuple(group))
+            group = []
+        if not group:
+            node = found
+        group.append(kept)
+    if group:
+        yield Version(node, tuple(group))
+
+
+def _is_same(left: Node | None, right: Node | None) -> bool:
+    if left is None or right is None:
+        return left is right
+    return left is right or same_version(left, right)
+
+
+class _PathFinder:
+    """Looks one path up in one root after another."""
+
+    def __init__(self, repository: Repository, path: bytes) -> None:
+        self._reader = TreeReader(repository.reader)
+        self._names = split_path(path)
+        self._trees: list[BlobId] = []
+        self._found: Node | None = None
+
+    def find(self, root: BlobId) -> Node | None:
+        """The node at the path, or None.
+
+        Goes down only as far as the trees differ from those of the last call.
+        """
+        node: Node | None = root_node(root)
+        trees: list[BlobId] = []
+        for depth, name in enumerate(self._names):
+            if node is None or node.subtree is None:
+                node = None
+                break
+            if self._trees[depth : depth + 1] == [node.subtree]:
+                trees += self._trees[depth:]
+                node = self._found
+                break
+            trees.append(node.subtree)
+            node = self._reader.lookup(node.subtree, b"/" + name)
+        self._trees, self._found = trees, node
+        return node

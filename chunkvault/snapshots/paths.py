@@ -1,0 +1,24 @@
+"""Paths inside snapshots: absolute, as bytes, their parts joined by slashes."""
+
+from collections.abc import Iterable
+
+__all__ = ["lies_in", "may_hold", "split_path"]
+
+
+def split_path(path: bytes) -> list[bytes]:
+    """The names on the way to ``path``; none for ``/``."""
+    return [part for part in path.split(b"/") if part]
+
+
+def lies_in(path: bytes, folder: bytes) -> bool:
+    """Whether ``path`` is ``folder`` or something below it."""
+    names, above = split_path(path), split_path(folder)
+    return names[: len(above)] == above
+
+
+def may_hold(snapshot_paths: Iterable[bytes], path: bytes) -> bool:
+    """Whether a snapshot of these paths can hold ``path``.
+
+    It can if ``path`` lies in one of them, or is a folder on the way to one.
+    """
+    return any(lies_in(path, kept) or lies_in(kept, path) for kept in snapshot_paths)

@@ -1,0 +1,82 @@
+"""Read trees: entries of a directory, look a path up, walk."""
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from threading import Lock
+
+from chunkvault.format.blob import BlobKind
+from chunkvault.format.node import Node, NodeKind
+from chunkvault.format.tree import find_node, iterate_nodes
+from chunkvault.ids import BlobId
+from chunkvault.repository import BlobReader
+
+__all__ = ["TreeReader"]
+
+_CACHED_BYTES = 8 << 20
+
+
+class TreeReader:
+    """Trees out of blobs; recent ones are kept, up to 8 MiB. Any thread.
+
+    Every method raises `DamageError` where a tree is missing or broken.
+    """
+
+    def __init__(self, reader: BlobReader) -> None:
+        self._reader = reader
+        self._blobs: OrderedDict[BlobId, bytes] = OrderedDict()
+        self._cached_bytes = 0
+        self._lock = Lock()
+
+    def entries(self, tree: BlobId) -> Iterator[Node]:
+        """The nodes of a directory in name order; a huge one streams."""
+        return iterate_nodes(tree, self.load)
+
+    def find(self, tree: BlobId, name: bytes) -> Node | None:
+        """The node of that name in a directory."""
+        return find_node(tree, name, self.load)
+
+    def lookup(self, root: BlobId, path: bytes) -> Node | None:
+        """The node at an absolute path; None if there is none, or for ``/`` itself."""
+        node: Node | None = None
+        tree: BlobId | None = root
+        for name in path.split(b"/"):
+            if not name:
+                continue
+            node = self.find(tree, name) if tree is not None else None
+            if node is None:
+                return None
+            tree = node.subtree
+        return node
+
+    def walk(self, tree: BlobId, prefix: bytes = b"") -> Iterator[tuple[bytes, Node]]:
+        """All nodes below a tree, depth first, a directory before its content.
+
+        Paths are ``prefix``, a slash and the names. Depth costs no recursion.
+        """
+        stack = [(prefix, self.entries(tree))]
+        while stack:
+            path, nodes = stack[-1]
+            node = next(nodes, None)
+            if node is None:
+                stack.pop()
+                continue
+            child = path + b"/" + node.name
+            yield child, node
+            if node.kind == NodeKind.DIRECTORY and node.subtree is not None:
+                stack.append((child, self.entries(node.subtree)))
+
+    def load(self, blob_id: BlobId) -> bytes:
+        """A tree's or content list's bytes, verified."""
+        with self._lock:
+            data = self._blobs.get(blob_id)
+            if data is not None:
+                self._blobs.move_to_end(blob_id)
+                return data
+        data = self._reader.load(BlobKind.TREE, blob_id)
+        with self._lock:
+            if blob_id not in self._blobs:
+                self._blobs[blob_id] = data
+                self._cached_bytes += len(data)
+            while self._cached_bytes > _CACHED_BYTES and len(self._blobs) > 1:
+                self._cached_bytes -= len(self._blobs.popitem(last=False)[1])
+        return data

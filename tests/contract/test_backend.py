@@ -1,0 +1,326 @@
+"""The contract of `chunkvault.backends.base`, for every backend and wrapper."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chunkvault.backends.base import MAX_NAME_LENGTH, ObjectInfo, check_name
+from chunkvault.backends.caching import CachingBackend
+from chunkvault.backends.counting import CountingBackend
+from chunkvault.backends.local import LocalBackend
+from chunkvault.backends.memory import MemoryBackend
+from chunkvault.errors import BackendError, ObjectExists, ObjectNotFound, UsageError
+from tests.support.recording import RecordingBackend
+
+MIB = 1024 * 1024
+
+
+def caching(inner, tmp_path):
+    return CachingBackend(
+        inner,
+        bytes(tmp_path / "cache"),
+        cacheable=lambda name: not name.startswith("volumes/"),
+        is_intact=lambda name, data: True,
+        max_object_bytes=MIB,
+        max_total_bytes=10 * MIB,
+    )
+
+
+MAKERS = {
+    "memory": lambda path: MemoryBackend(),
+    "local": lambda path: LocalBackend(bytes(path / "parents" / "repository")),
+    "caching memory": lambda path: caching(MemoryBackend(), path),
+    "caching local": lambda path: caching(LocalBackend(str(path / "r")), path),
+    "counting memory": lambda path: CountingBackend(MemoryBackend()),
+    "recording memory": lambda path: RecordingBackend(MemoryBackend()),
+}
+
+GOOD_NAMES = [
+    "config",
+    "a",
+    "volumes/3f/3f9a",
+    "snapshots/20261101t120000z-ab_cd.v1",
+    "-dash",
+    "_underscore",
+    "a.b",
+    "a..b",
+    "0",
+    "x" * MAX_NAME_LENGTH,
+]
+BAD_NAMES = [
+    "",
+    "/",
+    "/absolute",
+    "trailing/",
+    "double//slash",
+    ".",
+    "..",
+    "../escape",
+    "a/../b",
+    "a/./b",
+    ".hidden",
+    "a/.hidden",
+    ".tmp-0123",
+    "UPPER",
+    "space here",
+    "new\nline",
+    "nul\0",
+    "back\\slash",
+    "colon:",
+    "ümlaut",
+    "x" * (MAX_NAME_LENGTH + 1),
+]
+
+
+@pytest.fixture(params=MAKERS)
+def backend(request, tmp_path):
+    made = MAKERS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+def names(backend, prefix=""):
+    return sorted(info.name for info in backend.list(prefix))
+
+
+def test_get_returns_what_was_put(backend):
+    backend.put("volumes/aa/object", b"content")
+    assert backend.get("volumes/aa/object") == b"content"
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_put_takes_every_kind_of_buffer_and_keeps_no_reference(backend, kind):
+    buffer = bytearray(b"content")
+    backend.put("object", kind(buffer))
+    buffer[:] = b"another"
+    assert backend.get("object") == b"content"
+
+
+def test_put_takes_a_view_of_words_as_its_bytes(backend):
+    backend.put("object", memoryview(bytes(range(16))).cast("I"))
+    assert backend.get("object") == bytes(range(16))
+    assert list(backend.list("")) == [ObjectInfo("object", 16)]
+
+
+def test_get_gives_bytes(backend):
+    backend.put("object", bytearray(b"content"))
+    assert type(backend.get("object")) is bytes
+    assert type(backend.get("object", 1, 2)) is bytes
+
+
+def test_put_refuses_a_taken_name_and_changes_nothing(backend):
+    backend.put("object", b"first")
+    with pytest.raises(ObjectExists, match="object"):
+        backend.put("object", b"second")
+    assert backend.get("object") == b"first"
+    assert list(backend.list("")) == [ObjectInfo("object", 5)]
+
+
+def test_put_refuses_a_taken_name_also_for_equal_content(backend):
+    backend.put("object", b"same")
+    with pytest.raises(ObjectExists):
+        backend.put("object", b"same")
+
+
+def test_an_object_may_be_empty(backend):
+    backend.put("empty", b"")
+    assert backend.get("empty") == b""
+    assert backend.get("empty", 0, 10) == b""
+    assert list(backend.list("")) == [ObjectInfo("empty", 0)]
+
+
+@pytest.mark.parametrize(
+    ("offset", "length", "expected"),
+    [
+        (0, None, b"0123456789"),
+        (0, 10, b"0123456789"),
+        (3, 4, b"3456"),
+        (3, None, b"3456789"),
+        (0, 0, b""),
+        (5, 0, b""),
+        (8, 100, b"89"),
+        (0, 11, b"0123456789"),
+        (9, 1, b"9"),
+        (10, None, b""),
+        (10, 5, b""),
+        (50, None, b""),
+        (50, 5, b""),
+    ],
+)
+@pytest.mark.parametrize("name", ["volumes/a", "index/a"])
+def test_get_cuts_the_range(backend, name, offset, length, expected):
+    backend.put(name, b"0123456789")
+    assert backend.get(name, offset, length) == expected
+    assert backend.get(name, offset, length) == expected
+
+
+def test_an_object_may_be_large(backend):
+    data = bytes(range(256)) * (20 * MIB // 256)
+    backend.put("large", data)
+    assert backend.get("large") == data
+    assert backend.get("large", 10 * MIB + 7, 5) == data[7:12]
+    assert backend.get("large", 20 * MIB - 1) == data[-1:]
+
+
+def test_get_of_an_absent_object_names_it(backend):
+    for name in ("absent", "volumes/absent"):
+        with pytest.raises(ObjectNotFound, match=name):
+            backend.get(name)
+        with pytest.raises(ObjectNotFound, match=name):
+            backend.get(name, 3, 4)
+
+
+def test_get_of_an_absent_object_beside_others(backend):
+    backend.put("volumes/aa/object", b"content")
+    for name in ("volumes/aa/other", "volumes/bb/object", "volumes", "volumes/aa"):
+        with pytest.raises(ObjectNotFound, match=name):
+            backend.get(name)
+
+
+def test_delete_removes_only_that_object(backend):
+    backend.put("a/one", b"1")
+    backend.put("a/two", b"2")
+    backend.delete("a/one")
+    assert names(backend) == ["a/two"]
+    with pytest.raises(ObjectNotFound):
+        backend.get("a/one")
+    assert backend.get("a/two") == b"2"
+
+
+def test_delete_of_an_absent_object_is_fine(backend):
+    backend.delete("absent")
+    backend.delete("volumes/absent")
+    backend.put("object", b"")
+    backend.delete("object")
+    backend.delete("object")
+
+
+def test_a_deleted_name_can_be_put_again(backend):
+    backend.put("index/object", b"first")
+    assert backend.get("index/object") == b"first"
+    backend.delete("index/object")
+    backend.put("index/object", b"second")
+    assert backend.get("index/object") == b"second"
+
+
+def test_an_unused_backend_lists_nothing(backend):
+    assert list(backend.list("")) == []
+    assert list(backend.list("volumes/")) == []
+
+
+def test_list_gives_names_and_sizes(backend):
+    backend.put("config", b"c")
+    backend.put("volumes/aa/object", b"four")
+    assert sorted(backend.list("")) == [
+        ObjectInfo("config", 1),
+        ObjectInfo("volumes/aa/object", 4),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prefix", "expected"),
+    [
+        ("", ["a/b/c", "ab/c", "abc", "b/a"]),
+        ("a", ["a/b/c", "ab/c", "abc"]),
+        ("a/", ["a/b/c"]),
+        ("ab", ["ab/c", "abc"]),
+        ("ab/", ["ab/c"]),
+        ("abc", ["abc"]),
+        ("abc/", []),
+        ("a/b/c", ["a/b/c"]),
+        ("a/b/cd", []),
+        ("a/b", ["a/b/c"]),
+        ("c", []),
+        ("../", []),
+        ("/", []),
+        ("./", []),
+        ("a//", []),
+    ],
+)
+def test_list_matches_prefixes_as_text(backend, prefix, expected):
+    for name in ("a/b/c", "ab/c", "abc", "b/a"):
+        backend.put(name, b"")
+    assert names(backend, prefix) == expected
+
+
+def test_list_gives_more_than_a_thousand_objects(backend):
+    expected = [f"volumes/{number % 7:02x}/{number:04x}" for number in range(1050)]
+    for name in expected:
+        backend.put(name, b"")
+    assert names(backend, "volumes/") == sorted(expected)
+
+
+def test_a_listing_that_is_not_finished_disturbs_nobody(backend):
+    for number in range(10):
+        backend.put(f"a/{number}", b"")
+    listing = iter(backend.list(""))
+    first = next(listing)
+    backend.delete(first.name)
+    del listing
+    assert len(names(backend)) == 9
+
+
+@pytest.mark.parametrize("name", GOOD_NAMES)
+def test_good_names_can_be_used(backend, name):
+    assert check_name(name)
+    backend.put(name, b"content")
+    assert names(backend) == [name]
+    assert backend.get(name) == b"content"
+    backend.delete(name)
+    assert names(backend) == []
+
+
+@pytest.mark.parametrize("name", BAD_NAMES)
+def test_bad_names_are_refused_by_every_verb(backend, name):
+    assert not check_name(name)
+    for call in (lambda: backend.put(name, b""), lambda: backend.get(name)):
+        with pytest.raises(UsageError):
+            call()
+    with pytest.raises(UsageError):
+        backend.delete(name)
+    assert list(backend.list("")) == []
+
+
+def test_threads_put_distinct_names(backend):
+    def put_and_get(number):
+        name = f"volumes/{number % 3}/{number}"
+        backend.put(name, b"%d" % number * 1000)
+        return backend.get(name) == b"%d" % number * 1000
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(put_and_get, range(80)))
+    assert len(names(backend)) == 80
+
+
+def test_exactly_one_of_many_threads_gets_a_name(backend):
+    barrier = threading.Barrier(8)
+
+    def race(number):
+        barrier.wait()
+        try:
+            backend.put("locks/contested", b"%d" % number)
+        except ObjectExists:
+            return None
+        return b"%d" % number
+
+    with ThreadPoolExecutor(8) as pool:
+        winners = [content for content in pool.map(race, range(8)) if content]
+    assert winners == [backend.get("locks/contested")]
+    assert names(backend) == ["locks/contested"]
+
+
+@pytest.mark.parametrize("kind", ["memory", "local"])
+def test_list_gives_ten_thousand_objects(kind, tmp_path, monkeypatch):
+    if kind == "local":  # durability is not the subject, and 20,000 syncs are slow
+        monkeypatch.setattr("chunkvault.backends.local.os.fsync", lambda fd: None)
+    backend = MAKERS[kind](tmp_path)
+    expected = [f"volumes/{number % 256:02x}/{number:06x}" for number in range(10_000)]
+    for name in expected:
+        backend.put(name, b"")
+    assert names(backend) == sorted(expected)
+
+
+def test_every_error_is_a_backend_error():
+    assert issubclass(ObjectExists, BackendError)
+    assert issubclass(ObjectNotFound, BackendError)

@@ -1,0 +1,1 @@
+"""What tests are built from: real backends that record, fail and lie."""

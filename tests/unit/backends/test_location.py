@@ -1,0 +1,82 @@
+"""Locations as people write them."""
+
+import pytest
+
+from chunkvault.backends.local import LocalBackend
+from chunkvault.backends.location import describe, open_backend
+from chunkvault.backends.memory import MemoryBackend
+from chunkvault.errors import UsageError
+
+
+@pytest.mark.parametrize(
+    ("location", "path"),
+    [
+        ("/mnt/backup", b"/mnt/backup"),
+        ("relative/path", b"relative/path"),
+        ("./with:colon", b"./with:colon"),
+        ("/a/s3:b", b"/a/s3:b"),
+        ("/latin-\udce4", b"/latin-\xe4"),
+        ("file:///mnt/a%20b", b"/mnt/a b"),
+        ("file:///mnt/%E4", b"/mnt/\xe4"),
+        ("FILE:///mnt", b"/mnt"),
+        ("file://localhost/mnt", b"/mnt"),
+        ("file:/mnt", b"/mnt"),
+        ("file:///mnt/a?b#c", b"/mnt/a?b#c"),
+    ],
+)
+def test_a_path_opens_a_directory(location, path):
+    backend = open_backend(location)
+    assert isinstance(backend, LocalBackend)
+    assert backend.path == path
+
+
+def test_memory_is_shared_by_name():
+    first = open_backend("memory:shared by name")
+    assert isinstance(first, MemoryBackend)
+    first.put("a", b"1")
+    assert open_backend("memory:shared by name").get("a") == b"1"
+    assert list(open_backend("memory:another name").list("")) == []
+
+
+@pytest.mark.parametrize("scheme", ["s3", "b2", "sftp", "rclone", "S3"])
+def test_storage_that_comes_later_is_refused_by_name(scheme):
+    with pytest.raises(UsageError, match=f"does not support {scheme.lower()} yet"):
+        open_backend(f"{scheme}://user@host/path")
+
+
+@pytest.mark.parametrize("location", ["ftp://host/path", "name:with:colon"])
+def test_an_unknown_scheme_is_refused(location):
+    with pytest.raises(UsageError, match="unknown kind of storage") as caught:
+        open_backend(location)
+    assert f"./{location}" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "location",
+    ["", "file:", "file:relative", "file://host/path", "a\0b", "file:///a%00b"],
+)
+def test_a_location_without_a_path_is_refused(location):
+    with pytest.raises(UsageError):
+        open_backend(location)
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("/plain/path", "/plain/path"),
+        ("sftp://user@host:22/path", "sftp://user@host:22/path"),
+        ("sftp://user@host:22/p@th", "sftp://user@host:22/p@th"),
+        ("sftp://user:secret@host:22/path", "sftp://user:***@host:22/path"),
+        ("s3:https://key:se/cr@et@host/bucket", "s3:https://key:***@host/bucket"),
+        ("b2://id:key@bucket", "b2://id:***@bucket"),
+    ],
+)
+def test_a_password_is_never_shown(location, shown):
+    assert describe(location) == shown
+
+
+def test_errors_do_not_show_the_password():
+    for scheme in ("sftp", "ftp", "file"):
+        with pytest.raises(UsageError) as caught:
+            open_backend(f"{scheme}://user:secret@host/path")
+        assert "secret" not in str(caught.value) + caught.value.hint
