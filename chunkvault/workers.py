@@ -5,13 +5,22 @@ that submits them is slowed down when they pile up, so that memory stays bounded
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from threading import Condition, Lock, Thread
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Event, Thread
 from types import TracebackType
 from typing import ParamSpec, Self, TypeVar
 
 __all__ = ["WorkerGroup", "map_ordered"]
+
+_SIGNAL_CHECK_S = 1.0
+"""How long a wait may last before signals are looked for.
+
+A signal interrupts a wait at once, unless it arrives in the microseconds in
+which the wait begins: that one would go unnoticed until a job ends.
+"""
 
 _Parameters = ParamSpec("_Parameters")
 _Item = TypeVar("_Item")
@@ -42,13 +51,14 @@ class WorkerGroup:
         self._threads_wanted = threads
         self._limit = max(1, limit)
         self._threads: list[Thread] = []
-        self._jobs: deque[_Job] = deque()
-        self._unfinished = 0  # jobs that wait or run
-        self._failure: BaseException | None = None
-        self._is_closing = False
-        lock = Lock()
-        self._job_added = Condition(lock)
-        self._job_ended = Condition(lock)
+        self._failures: list[BaseException] = []
+        self._is_stopped = Event()  # jobs that wait are not run any more
+        # SimpleQueue rather than Condition: a signal handler that raises
+        # cannot leave it half locked.
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._free_places: SimpleQueue[None] = SimpleQueue()
+        for _ in range(self._limit):
+            self._free_places.put(None)
 
     def __enter__(self) -> Self:
         return self
@@ -64,9 +74,8 @@ class WorkerGroup:
                 self.wait()
         finally:
             self._close()
-        failure = self._failure
-        if error is not None and failure is not None and failure is not error:
-            error.add_note(f"a worker had failed too: {failure!r}")
+        if error is not None and self._failures and error is not self._failures[0]:
+            error.add_note(f"a worker had failed too: {self._failures[0]!r}")
 
     def submit(
         self,
@@ -83,10 +92,13 @@ class WorkerGroup:
         def job() -> object:
             return function(*args, **kwargs)
 
+        self._raise_failure()
         if self._threads_wanted:
-            self._enqueue(job)
-        else:
+            self._take_place()
             self._raise_failure()
+            self._jobs.put(job)
+            self._start_thread_if_short()
+        else:
             self._run(job)
             self._raise_failure()
 
@@ -96,69 +108,58 @@ class WorkerGroup:
         Raises:
             BaseException: the first one that a job raised.
         """
-        with self._job_ended:
-            while self._unfinished:
-                self._job_ended.wait()
+        taken = 0
+        try:
+            while taken < self._limit:  # with all places taken, nothing is under way
+                self._take_place()
+                taken += 1
+        finally:
+            for _ in range(taken):
+                self._free_places.put(None)
         self._raise_failure()
 
-    def _enqueue(self, job: _Job) -> None:
-        with self._job_ended:
-            while self._unfinished >= self._limit and self._failure is None:
-                self._job_ended.wait()
-            self._raise_failure()
-            self._jobs.append(job)
-            self._unfinished += 1
-            self._job_added.notify()
-            self._start_thread_if_short()
+    def _take_place(self) -> None:
+        while True:
+            try:
+                return self._free_places.get(timeout=_SIGNAL_CHECK_S)
+            except Empty:
+                continue
 
     def _start_thread_if_short(self) -> None:
         count = len(self._threads)
-        if count < min(self._threads_wanted, self._unfinished):
+        unfinished = self._limit - self._free_places.qsize()
+        if count < min(self._threads_wanted, unfinished):
             thread = Thread(target=self._work, name=f"chunkvault-worker-{count}")
-            thread.start()
             self._threads.append(thread)
+            thread.start()
 
     def _raise_failure(self) -> None:
-        if self._failure is not None:
-            raise self._failure
+        if self._failures:
+            raise self._failures[0]
 
     def _work(self) -> None:
         """Run jobs until the group closes: the life of a thread."""
-        while (job := self._next_job()) is not None:
-            self._run(job)
+        while (job := self._jobs.get()) is not None:
+            if not self._is_stopped.is_set():
+                self._run(job)
             # A finished job must not keep its buffers while the thread is idle.
             del job
-            with self._job_ended:
-                self._unfinished -= 1
-                self._job_ended.notify_all()
-
-    def _next_job(self) -> _Job | None:
-        with self._job_added:
-            while not self._jobs and not self._is_closing:
-                self._job_added.wait()
-            return self._jobs.popleft() if self._jobs else None
+            self._free_places.put(None)
 
     def _run(self, job: _Job) -> None:
         try:
             job()
         except BaseException as error:  # noqa: BLE001 -- raised again in the caller
-            with self._job_ended:
-                if self._failure is None:
-                    self._failure = error
-                self._drop_waiting_jobs()
-
-    def _drop_waiting_jobs(self) -> None:
-        self._unfinished -= len(self._jobs)
-        self._jobs.clear()
-        self._job_ended.notify_all()
+            self._failures.append(error)
+            self._is_stopped.set()
 
     def _close(self) -> None:
-        with self._job_ended:
-            self._is_closing = True
-            self._drop_waiting_jobs()
-            self._job_added.notify_all()
+        self._is_stopped.set()
+        for _ in self._threads:
+            self._jobs.put(None)
         for thread in self._threads:
-            thread.join()
+            with suppress(RuntimeError):  # it could not be started
+                thread.join()
 
 
 def map_ordered(
@@ -166,7 +167,7 @@ def map_ordered(
     items: Iterable[_Item],
     threads: int,
     ahead: int,
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """Call the function on every item in threads; yield the results in order.
 
     At most ``ahead`` items are taken before their results are asked for. The

@@ -53,7 +53,9 @@ def split_command(words: Sequence[str]) -> tuple[str | None, list[str]]:
     return words[place], [*words[:place], *words[place + 1 :]]
 
 
-def parse_command(name: str, words: Sequence[str]) -> tuple[Command, argparse.Namespace]:
+def parse_command(
+    name: str, words: Sequence[str]
+) -> tuple[Command, argparse.Namespace]:
     """The command's module, and its arguments.
 
     Raises:

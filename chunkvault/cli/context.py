@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.clock import LocalZone, now_ns
-from chunkvault.cli.output import Output
-from chunkvault.cli.process import forbid_inspection
+from chunkvault.cli.output import Output, printable
+from chunkvault.cli.process import forbid_inspection, keep_freed_memory
 from chunkvault.cli.reporters import ClosingReporter, JsonReporter, PlainReporter
 from chunkvault.cli.settings import Settings
 from chunkvault.errors import UsageError
@@ -63,21 +63,25 @@ class Context:
         return time.monotonic() - self._started_s
 
     @property
+    def shows_progress(self) -> bool:
+        """Whether somebody watches: a person at a terminal, or a program."""
+        if self.settings.is_quiet:
+            return False
+        return self.settings.is_json or sys.stderr.isatty()
+
+    @property
     def location(self) -> str:
-        """Where the repository is; a folder as an absolute path.
+        """Where the repository is.
 
         Raises:
             UsageError: nobody said.
         """
-        from chunkvault.backends.location import is_directory
-
-        location = self.settings.repository
-        if not location:
+        if not self.settings.repository:
             raise UsageError(
                 "no repository was named",
                 hint="give -r LOCATION or set CHUNKVAULT_REPOSITORY",
             )
-        return os.path.abspath(location) if is_directory(location) else location
+        return self.settings.repository
 
     def parse_time(self, text: str) -> int:
         """A TIME as people write it, in nanoseconds since the epoch."""
@@ -87,6 +91,11 @@ class Context:
     def local_time(self, time_ns: int) -> str:
         """A time for people, in the local zone."""
         return format_time(time_ns, self.zone)
+
+    def zone_name(self, time_ns: int) -> str:
+        """The short name of the local zone at a time, such as ``CEST``."""
+        moment = _EPOCH + timedelta(seconds=time_ns // 10**9)
+        return moment.astimezone(self.zone).tzname() or ""
 
     def iso_time(self, time_ns: int) -> str:
         """A time for programs, exact and with its zone."""
@@ -103,6 +112,7 @@ class Context:
         from chunkvault.cli.passwords import read_secret
 
         forbid_inspection()
+        keep_freed_memory()
         return read_secret(self.settings.secret, twice=twice)
 
     @contextmanager
@@ -117,19 +127,21 @@ class Context:
             backend.close()
 
     @contextmanager
-    def open_repository(self) -> Iterator["Repository"]:
+    def open_repository(self, *, use_cache: bool = True) -> Iterator["Repository"]:
         """The repository, through the cache if there is to be one."""
         # The repository brings cipher, compression and hashes along.
         from chunkvault.repository import cached, open_repository
 
         with self.open_backend() as backend:
-            directory = self.settings.cache_directory
+            directory = self.settings.cache_directory if use_cache else None
             source = backend if directory is None else cached(backend, directory)
             extra_verify = self.settings.extra_verify
+            secret = self.secret()
             with open_repository(
-                source, self.secret(), extra_verify=extra_verify
+                source, secret, extra_verify=extra_verify
             ) as repository:
                 yield repository
+                self._warn(repository)
 
     @contextmanager
     def reporter(self, *, lists_entries: bool = False) -> Iterator[ClosingReporter]:
@@ -147,20 +159,25 @@ class Context:
 
     def local_directories(self) -> tuple[bytes, ...]:
         """The repository's own folder and the cache: never backed up."""
-        from chunkvault.backends.location import directory_of
+        from chunkvault.backends.local import LocalBackend
 
-        places = (directory_of(self.location), self.settings.cache_directory)
-        return tuple(place for place in places if place is not None)
+        directories = [self.settings.cache_directory]
+        with self.open_backend() as backend:
+            if isinstance(backend, LocalBackend):
+                directories.append(os.path.abspath(backend.path))
+        return tuple(one for one in directories if one is not None)
 
-    def seconds(self) -> dict[str, object]:
-        """How long the command took, as a field of a JSON object."""
-        return {"seconds": round(self.elapsed_s, 3)}
+    @staticmethod
+    def _warn(repository: "Repository") -> None:
+        """Name the damage that was got round, for nobody would notice it else."""
+        for problem in repository.problems:
+            print(f"chunkvault: {printable(str(problem))}", file=sys.stderr)
 
     def _choose_reporter(self, *, lists_entries: bool) -> ClosingReporter:
         settings = self.settings
         if settings.is_json:
             return JsonReporter(self.output, with_status=not settings.is_quiet)
-        if lists_entries or settings.is_quiet or not sys.stderr.isatty():
+        if lists_entries or not self.shows_progress:
             return PlainReporter(self.output, is_quiet=settings.is_quiet)
         # Loading what draws the bar takes as long as a small backup.
         from chunkvault.cli.progress import TerminalReporter

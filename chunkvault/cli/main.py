@@ -92,7 +92,8 @@ def _prepare_streams() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if stream is None:  # started with the stream closed
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+            nowhere = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - stays
+            setattr(sys, name, nowhere)
         elif hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
 

@@ -12,7 +12,14 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
-__all__ = ["Output", "count", "human_duration", "human_size", "path_fields", "printable"]
+__all__ = [
+    "Output",
+    "count",
+    "human_duration",
+    "human_size",
+    "path_fields",
+    "printable",
+]
 
 JsonObject = Mapping[str, object]
 

@@ -17,7 +17,13 @@ from chunkvault.cli.settings import SecretSource
 from chunkvault.errors import ChunkvaultError, UsageError
 from chunkvault.repository import DeviceKey, Passphrase
 
-__all__ = ["DEVICE_KEY_BYTES", "create_key_file", "read_password_file", "read_secret"]
+__all__ = [
+    "DEVICE_KEY_BYTES",
+    "ask_new_password",
+    "create_key_file",
+    "read_password_file",
+    "read_secret",
+]
 
 DEVICE_KEY_BYTES = 32
 _MAX_PASSWORD_BYTES = 64 * 1024
@@ -28,14 +34,11 @@ _HINT = (
 )
 
 
-def read_secret(
-    source: SecretSource, *, what: str = "password", twice: bool = False
-) -> Passphrase | DeviceKey:
+def read_secret(source: SecretSource, *, twice: bool = False) -> Passphrase | DeviceKey:
     """The password or device key.
 
     Args:
         source: where it comes from.
-        what: what the terminal is to ask for.
         twice: ask a second time, because a slip would lock its owner out.
 
     Raises:
@@ -49,12 +52,21 @@ def read_secret(
         return read_password_file(source.value)
     if source.kind == "password_command":
         return _first_line(_run_command(source.value), "the password command's output")
-    return _ask(what, twice=twice)
+    return _ask("password", twice=twice)
+
+
+def ask_new_password() -> Passphrase:
+    """Ask twice, because a slip would lock its owner out.
+
+    Raises:
+        UsageError: nobody is there to be asked, or the answers differ.
+    """
+    return _ask("new password", twice=True)
 
 
 def read_password_file(path: str) -> Passphrase:
     """The first line of a file, without its end of line."""
-    return _first_line(_read_file(path, _MAX_PASSWORD_BYTES), f"{printable(path)}")
+    return _first_line(_read_file(path, _MAX_PASSWORD_BYTES), printable(path))
 
 
 def create_key_file(path: str) -> DeviceKey:

@@ -5,6 +5,7 @@ Everything goes to standard error, and is gone when the operation is over; only
 the problems stay.
 """
 
+import sys
 import time
 from collections import deque
 
@@ -83,8 +84,12 @@ class TerminalReporter:
         self._console.print(Text(problem_text(problem), style=style))
 
     def entry(self, action: str, path: bytes) -> None:
-        """A line above the bar, which stays."""
-        self._console.print(Text(f"{action:<10} {printable(path)}"))
+        """A line of standard output; above the bar, if both are on the terminal."""
+        line = f"{action:<10} {printable(path)}"
+        if sys.stdout.isatty():
+            self._console.print(Text(line))
+        else:
+            self._output.line(line)
 
     def close(self) -> None:
         """Take the bar away."""
@@ -108,7 +113,9 @@ class TerminalReporter:
             cells.append(Text(f"{human_duration((total - done) / rate)} left"))
         line.add_row(*cells)
         current = printable(progress.current)
-        return Group(line, Text(current, style="dim", no_wrap=True, overflow="ellipsis"))
+        return Group(
+            line, Text(current, style="dim", no_wrap=True, overflow="ellipsis")
+        )
 
 
 def _amount(done: int, total: int | None) -> str:

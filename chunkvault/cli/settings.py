@@ -93,8 +93,8 @@ def add_global_arguments(parser: ArgumentParser) -> None:
     """Declare the options that every command takes."""
     group = parser.add_argument_group("global options")
     for *names, metavar, text, variable in _VALUE_OPTIONS:
-        text = f"{text} ({_PREFIX}{variable})"
-        group.add_argument(*names, metavar=metavar, help=text)
+        told = f"{text} ({_PREFIX}{variable})"
+        group.add_argument(*names, metavar=metavar, help=told)
     for *names, text in _SWITCHES:
         group.add_argument(*names, action="store_true", help=text)
 
@@ -156,9 +156,7 @@ def _choose_secret(arguments: Namespace, variables: Mapping[str, str]) -> Secret
     return SecretSource("terminal")
 
 
-def _choose_cache(
-    arguments: Namespace, variables: Mapping[str, str]
-) -> bytes | None:
+def _choose_cache(arguments: Namespace, variables: Mapping[str, str]) -> bytes | None:
     if arguments.no_cache:
         if arguments.cache_dir:
             raise UsageError("--cache-dir and --no-cache contradict each other")

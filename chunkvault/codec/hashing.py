@@ -8,7 +8,14 @@ from collections.abc import Iterable
 
 from blake3 import blake3
 
-__all__ = ["KEY_BYTES", "content_hash", "derive_key", "keyed_hash", "same_secret"]
+__all__ = [
+    "KEY_BYTES",
+    "content_hash",
+    "derive_key",
+    "hash_pieces",
+    "keyed_hash",
+    "same_secret",
+]
 
 KEY_BYTES = 32
 
@@ -21,6 +28,11 @@ def keyed_hash(key: bytes, data: bytes | bytearray | memoryview) -> bytes:
 def content_hash(*parts: bytes | bytearray | memoryview) -> bytes:
     """32-byte hash of the parts joined, computable by anybody."""
     return _updated(blake3(), parts)
+
+
+def hash_pieces(pieces: Iterable[bytes]) -> bytes:
+    """`content_hash` of bytes that come piece by piece."""
+    return _updated(blake3(), pieces)
 
 
 def derive_key(purpose: str, material: bytes) -> bytes:

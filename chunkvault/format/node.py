@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from chunkvault.ids import BlobId
 
-__all__ = ["MODE_BITS", "Node", "NodeKind"]
+__all__ = ["EMPTY_DIRECTORY", "FLAG_CHANGED", "MODE_BITS", "Node", "NodeKind"]
 
 MODE_BITS = 0o7777
 """Permissions with setuid, setgid and sticky; the type is `Node.kind`."""
@@ -76,3 +76,27 @@ class Node(NamedTuple):
 
 FLAG_CHANGED = 1
 """The file kept changing while it was read; its content may be torn."""
+
+EMPTY_DIRECTORY = Node(
+    name=b"",
+    kind=NodeKind.DIRECTORY,
+    mode=0o755,
+    uid=0,
+    gid=0,
+    user=b"",
+    group=b"",
+    mtime_ns=0,
+    ctime_ns=0,
+    inode=0,
+    device=0,
+    links=1,
+    size=0,
+    rdev=0,
+    target=b"",
+    xattrs=(),
+    content=b"",
+    content_list=None,
+    subtree=None,
+    flags=0,
+)
+"""A node to start from where nothing is known."""

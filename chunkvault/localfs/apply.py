@@ -15,33 +15,33 @@ import errno
 import os
 import stat
 from collections import Counter
-from types import TracebackType
 from typing import Self
 
-from chunkvault.errors import ChunkvaultError, TargetFull
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.localfs.directories import (
     DirectoryCache,
-    UnsafePath,
+    allow_ourselves,
+    make_directory,
     make_usable,
-    named_error,
-    naming_path,
+    open_root,
     path_of_descriptor,
+)
+from chunkvault.localfs.hard_links import HardLinks, identity_of
+from chunkvault.localfs.metadata import FILE_TYPES, MetadataWriter, is_kind
+from chunkvault.localfs.paths import (
+    UnsafePath,
+    naming_path,
     split_path,
 )
-from chunkvault.localfs.metadata import FILE_TYPES, MetadataWriter, is_kind
 from chunkvault.localfs.place import TEMPORARY_PREFIX, Place
-from chunkvault.localfs.removal import remove_entry
+from chunkvault.localfs.removal import count_entries, remove_entry
 from chunkvault.localfs.target_file import TargetFile, UnwrittenFile
 
 __all__ = ["TEMPORARY_PREFIX", "Target", "TargetFile", "UnsafePath"]
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_PRIVATE = 0o600
-_PRIVATE_DIRECTORY = 0o700
-
-_Identity = tuple[int, int]
+_PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 
 
 class Target:
@@ -71,26 +71,17 @@ class Target:
             ChunkvaultError: it is not there and cannot be made.
         """
         self._dry_run = dry_run
-        self._directories = DirectoryCache(_open_root(path, dry_run=dry_run))
+        self._directories = DirectoryCache(open_root(path, dry_run=dry_run))
         self._metadata = MetadataWriter(numeric_owner=numeric_owner)
         self.denied: Counter[str] = self._metadata.denied
         self._unfinished: set[TargetFile] = set()
-        # only of entries with several names: a million files must not cost memory
-        self._identities: dict[bytes, _Identity] = {}
-        self._made: set[_Identity] = set()
+        self._links = HardLinks()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        _type: type[BaseException] | None,
-        _error: BaseException | None,
-        _traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
-
-    # --- what is there -------------------------------------------------------
 
     @naming_path
     def status(self, path: bytes) -> os.stat_result | None:
@@ -113,7 +104,7 @@ class Target:
         """The names in a directory, in no order; none if it is no directory."""
         try:
             with self._directories.hold(path) as directory:
-                return [os.fsencode(entry.name) for entry in directory.entries()]
+                return [name for name, _ in directory.entries()]
         except (FileNotFoundError, NotADirectoryError):
             return []
 
@@ -135,29 +126,248 @@ class Target:
             raise FileExistsError(errno.EEXIST, "it is not a regular file")
         return descriptor
 
-    # --- making --------------------------------------------------------------
-
     @naming_path
     def make_directory(self, path: bytes, *, replace: bool) -> bool:
-        """Make sure of a directory, in one that is there; returns whether it is new.
+        """Make sure of a directory in one that is there; returns whether it is new.
 
-        A new one is nobody else's until `set_metadata`, and one of ours that is
-        there becomes usable for us; so `set_metadata` must follow in any case.
+        A new one is ours alone until `set_metadata`, and one of ours that is there
+        becomes usable for us; so `set_metadata` has to follow in either case.
 
         Raises:
             FileExistsError: something else is there and is not to be replaced.
         """
-        status = self.status(path) if self._dry_run or not path else None
         if self._dry_run:
-            return _is_new_directory(status, replace=replace)
+            status = self.status(path)
+            return _would_be_new(status, replace=replace)
         if not path:
             with self._directories.hold(path) as root:
                 make_usable(root, b".")
             return False
         above, name = split_path(path)
         with self._directories.hold(above) as parent:
+            return make_directory(parent, name, replace=replace)
+
+    @naming_path
+    def create_file(self, path: bytes, size: int) -> TargetFile:
+        """Begin a file of the given size; it has a temporary name until committed."""
+        if self._dry_run:
+            return UnwrittenFile()
+        place = self._place(path)
+        try:
+            file = TargetFile(place, size, self._metadata, self._file_ended)
+        except BaseException:
+            place.discard()
+            place.release()
+            raise
+        self._unfinished.add(file)
+        return file
+
+    @naming_path
+    def make_symlink(self, path: bytes, node: Node, *, replace: bool) -> None:
+        """Make a symbolic link with its metadata.
+
+        Raises:
+            FileExistsError: something is there and is not to be replaced.
+        """
+        if b"\0" in node.target:
+            raise UnsafePath(path, "it points to a name with a NUL")
+        if self._dry_run:
+            return
+        with self._place(path) as place:
+            parent = place.directory.descriptor
+            os.symlink(node.target, place.temporary, dir_fd=parent)
+            self._finish(place, node, replace=replace)
+
+    @naming_path
+    def make_fifo(self, path: bytes, node: Node, *, replace: bool) -> None:
+        """Make a named pipe with its metadata.
+
+        Raises:
+            FileExistsError: something is there and is not to be replaced.
+        """
+        if self._dry_run:
+            return
+        with self._place(path) as place:
+            parent = place.directory.descriptor
+            os.mkfifo(place.temporary, _PRIVATE, dir_fd=parent)
+            self._finish(place, node, replace=replace)
+
+    @naming_path
+    def make_device(self, path: bytes, node: Node, *, replace: bool) -> bool:
+        """Make a device node with its metadata.
+
+        Returns ``False``, and counts it, if that is not permitted.
+
+        Raises:
+            FileExistsError: something is there and is not to be replaced.
+        """
+        if self._dry_run:
+            return True
+        mode = FILE_TYPES[node.kind] | _PRIVATE
+        with self._place(path) as place:
+            parent = place.directory.descriptor
             try:
-                os.mkdir(name, _PRIVATE_DIRECTORY, dir_fd=parent.descriptor)
-            except FileExistsError:
-                ...
+                os.mknod(place.temporary, mode, node.rdev, dir_fd=parent)
+            except (PermissionError, OverflowError):
+                self._metadata.deny("device")
+                return False
+            self._finish(place, node, replace=replace)
         return True
+
+    @naming_path
+    def make_hardlink(self, path: bytes, existing: bytes, *, replace: bool) -> None:
+        """Give an entry one more name; it has its metadata already.
+
+        Args:
+            path: the new name.
+            existing: path of an entry of which the node has several ``links`` and
+                that was made by this object or given to `mark_verified`.
+            replace: whether something else at ``path`` may be replaced.
+
+        Raises:
+            UnsafePath: ``existing`` is not that entry, or not any more.
+            FileExistsError: something is there and is not to be replaced.
+        """
+        if self._dry_run:
+            return
+        descriptor = self._open_any(existing)
+        try:
+            identity = self._links.check_known(existing, os.fstat(descriptor))
+            status = self.status(path)
+            if status is None or identity_of(status) != identity:
+                with self._place(path) as place:
+                    _link(descriptor, place)
+                    place.install(replace=replace)
+        finally:
+            os.close(descriptor)
+        self._links.add_name(path, identity)
+
+    def mark_verified(self, path: bytes, descriptor: int) -> None:
+        """An existing file was found equal: hard links may be made to it.
+
+        Args:
+            path: its path.
+            descriptor: what it was read from.
+        """
+        self._links.add_name(path, identity_of(os.fstat(descriptor)))
+
+    @naming_path
+    def differs(self, path: bytes, node: Node) -> bool:
+        """Whether an entry of the node's kind has other metadata than the node."""
+        if node.kind == NodeKind.DIRECTORY:
+            with self._directories.hold(path) as directory:
+                where = directory.descriptor
+                return self._metadata.differs(where, node, os.fstat(where))
+        descriptor = self._open_any(path)
+        try:
+            name = path_of_descriptor(descriptor)
+            return self._metadata.differs(name, node, os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
+
+    @naming_path
+    def set_metadata(self, path: bytes, node: Node) -> bool:
+        """Give a directory, after its content, or an equal entry its metadata.
+
+        Returns whether anything had to be set.
+
+        Raises:
+            FileExistsError: what is there is of another kind.
+            OSError: ``EMLINK``: something had to be set, and the entry has other
+                names that this object did not make; it has to be made anew.
+        """
+        if self._dry_run:
+            return False
+        if node.kind == NodeKind.DIRECTORY:
+            return self._set_directory_metadata(path, node)
+        descriptor = self._open_any(path)
+        try:
+            status = os.fstat(descriptor)
+            where = path_of_descriptor(descriptor)
+            if not is_kind(status, node):
+                raise FileExistsError(errno.EEXIST, "it is something else")
+            if not self._metadata.differs(where, node, status):
+                return False
+            self._links.check_unshared(status)
+            allow_ourselves(descriptor, _PRIVATE)
+            self._metadata.write(where, node, os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
+        return True
+
+    @naming_path
+    def remove(self, path: bytes) -> int:
+        """Remove what is at a path and all below it; returns how many entries.
+
+        Links are removed, not followed. Nothing there is no error. What is mounted
+        below the path is an error: it is not touched.
+        """
+        if self._dry_run:
+            return count_entries(self._directories, path)
+        return remove_entry(self._directories, path)
+
+    def close(self) -> None:
+        """Abort unfinished files and close everything; nobody uses it any more."""
+        for file in list(self._unfinished):
+            file.abort()
+        self._directories.close()
+
+    def _place(self, path: bytes) -> Place:
+        return Place(path, self._directories.hold, self.remove)
+
+    def _finish(self, place: Place, node: Node, *, replace: bool) -> None:
+        """Sets metadata of what was made under the temporary name, and installs it."""
+        descriptor = os.open(place.temporary, _LOOK, dir_fd=place.directory.descriptor)
+        try:
+            status = os.fstat(descriptor)
+            if not is_kind(status, node) or status.st_nlink != 1:
+                raise UnsafePath(place.path, "somebody replaced it while it was made")
+            where = path_of_descriptor(descriptor)
+            is_bare = not place.directory.gives_attributes
+            self._metadata.write(where, node, status, is_bare=is_bare)
+        finally:
+            os.close(descriptor)
+        place.install(replace=replace)
+        self._links.add_made(place.path, node, status)
+
+    def _file_ended(
+        self, file: TargetFile, node: Node | None, status: os.stat_result | None
+    ) -> None:
+        self._unfinished.discard(file)
+        if node is not None and status is not None:
+            self._links.add_made(file.path, node, status)
+
+    def _open_any(self, path: bytes) -> int:
+        """A descriptor of whatever is at a path, just to look at it."""
+        above, name = split_path(path)
+        with self._directories.hold(above) as parent:
+            return os.open(name, _LOOK, dir_fd=parent.descriptor)
+
+    def _set_directory_metadata(self, path: bytes, node: Node) -> bool:
+        with self._directories.hold(path) as directory:
+            status = os.fstat(directory.descriptor)
+            if not self._metadata.differs(directory.descriptor, node, status):
+                return False
+            self._metadata.write(directory.descriptor, node, status)
+            directory.refresh()
+        return True
+
+
+def _would_be_new(status: os.stat_result | None, *, replace: bool) -> bool:
+    if status is None:
+        return True
+    if stat.S_ISDIR(status.st_mode):
+        return False
+    if not replace:
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    return True
+
+
+def _link(descriptor: int, place: Place) -> None:
+    # through the descriptor: to the entry that was checked, whatever has its name
+    os.link(
+        path_of_descriptor(descriptor),
+        place.temporary,
+        dst_dir_fd=place.directory.descriptor,
+        follow_symlinks=True,
+    )

@@ -12,23 +12,24 @@ opened in between.
 
 import errno
 import os
+import stat
 from collections import OrderedDict
-from collections.abc import Callable
-from functools import wraps
+from contextlib import suppress
 from threading import Lock
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Self
 
-from chunkvault.errors import ChunkvaultError, TargetFull
+from chunkvault.errors import ChunkvaultError
+from chunkvault.localfs.paths import join_path, named_error, readable, split_path
 
 __all__ = [
     "DEFAULT_ACL",
     "Directory",
     "DirectoryCache",
-    "UnsafePath",
-    "join_path",
-    "named_error",
-    "naming_path",
-    "split_path",
+    "allow_ourselves",
+    "make_directory",
+    "make_usable",
+    "open_root",
+    "path_of_descriptor",
 ]
 
 DEFAULT_ACL = b"system.posix_acl_default"
@@ -39,18 +40,7 @@ _CACHED_DIRECTORIES = 64
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
-_Owner = TypeVar("_Owner")
-_Rest = ParamSpec("_Rest")
-_Result = TypeVar("_Result")
-
-
-class UnsafePath(ChunkvaultError):
-    """A path that is refused, because it could mean something outside the target."""
-
-    hint = "the snapshot was not made by chunkvault, or somebody interferes"
-
-    def __init__(self, path: bytes, reason: str = "it is no path in the target") -> None:
-        super().__init__(f"refused '{_escaped(path)}': {reason}")
+_LOOK_AT_DIRECTORY = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Directory:
@@ -85,6 +75,23 @@ class Directory:
         if self._gives_attributes is None:
             self._gives_attributes = _may_give_attributes(self.descriptor)
         return self._gives_attributes
+
+    def entries(self) -> list[tuple[bytes, bool]]:
+        """The names in it, and whether each is a directory (and no link to one)."""
+        # a descriptor of its own: threads must not share a position in the list
+        descriptor = os.open(b".", _OPEN_DIRECTORY, dir_fd=self.descriptor)
+        try:
+            with os.scandir(descriptor) as found:
+                return [
+                    (os.fsencode(entry.name), entry.is_dir(follow_symlinks=False))
+                    for entry in found
+                ]
+        finally:
+            os.close(descriptor)
+
+    def refresh(self) -> None:
+        """Its metadata were changed: look again at what it gives to new entries."""
+        self._gives_attributes = None
 
     def hold(self) -> Self:
         """Keep it open until `release`; called with the lock held."""
@@ -189,48 +196,86 @@ class DirectoryCache:
             return directory
 
 
-def split_path(path: bytes) -> tuple[bytes, bytes]:
-    """A path as its directory and its last component, which is checked.
+def open_root(path: bytes, *, dry_run: bool) -> int | None:
+    """The directory at any path, made if it is not there; links are followed.
+
+    In a dry run nothing is made, and ``None`` is what there is.
 
     Raises:
-        UnsafePath: the last component is no plain name, or the path is absolute.
+        TargetFull: there is no space for it.
+        ChunkvaultError: it is no directory, or cannot be made or opened.
     """
-    above, _, name = path.rpartition(b"/")
-    if not name or name == b"." or name == b".." or b"\0" in name or path[0] == 0x2F:
-        raise UnsafePath(path)
-    return above, name
+    try:
+        if not dry_run:
+            with suppress(FileExistsError):  # opening says whether it is a directory
+                os.makedirs(path, exist_ok=True)
+        return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        if dry_run and error.errno == errno.ENOENT:
+            return None
+        raise _unusable(path, error) from error
 
 
-def join_path(directory: bytes, name: bytes) -> bytes:
-    """The path of a name in a directory; the root's path is empty."""
-    return directory + b"/" + name if directory else name
+def make_directory(parent: Directory, name: bytes, *, replace: bool) -> bool:
+    """Make sure of a usable directory; returns whether it is new.
 
-
-def naming_path(
-    method: Callable[Concatenate[_Owner, bytes, _Rest], _Result],
-) -> Callable[Concatenate[_Owner, bytes, _Rest], _Result]:
-    """Let the method's system errors name its whole path, not one component.
-
-    A lack of space becomes `TargetFull`.
+    Raises:
+        FileExistsError: something else is there and is not to be replaced.
     """
+    try:
+        os.mkdir(name, stat.S_IRWXU, dir_fd=parent.descriptor)
+    except FileExistsError:
+        if _is_directory(parent, name):
+            make_usable(parent, name)
+            return False
+        if not replace:
+            raise
+        os.unlink(name, dir_fd=parent.descriptor)
+        os.mkdir(name, stat.S_IRWXU, dir_fd=parent.descriptor)
+    return True
 
-    @wraps(method)
-    def wrapper(
-        self: _Owner, path: bytes, *args: _Rest.args, **options: _Rest.kwargs
-    ) -> _Result:
-        try:
-            return method(self, path, *args, **options)
-        except OSError as error:
-            raise named_error(error, path) from error
 
-    return wrapper
+def path_of_descriptor(descriptor: int) -> str:
+    """A path that leads to the open entry itself, even if it is a symbolic link."""
+    return f"/proc/self/fd/{descriptor}"
 
 
-def named_error(error: OSError, path: bytes) -> Exception:
-    """The error as it is told: with the whole path; `TargetFull` for lack of space."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return TargetFull(f"no space left to restore '{_escaped(path)}'")
-    return OSError(error.errno, error.strerror, path)
+def make_usable(parent: Directory, name: bytes) -> None:
+    """Let us list and fill a directory of ours, whatever its mode forbids us.
+
+    Raises:
+        NotADirectoryError: it is none by now.
+    """
+    if os.geteuid() == 0:  # may anyway
+        return
+    descriptor = os.open(name, _LOOK_AT_DIRECTORY, dir_fd=parent.descriptor)
+    try:
+        allow_ourselves(descriptor, stat.S_IRWXU)
+    finally:
+        os.close(descriptor)
+
+
+def allow_ourselves(descriptor: int, wanted: int) -> None:
+    """Add mode bits of the owner to an entry, where the owner is who we are.
+
+    Root has no need of them and changes nothing.
+    """
+    status = os.fstat(descriptor)
+    mode = stat.S_IMODE(status.st_mode)
+    if mode & wanted != wanted and status.st_uid == os.geteuid() != 0:
+        os.chmod(path_of_descriptor(descriptor), mode | wanted)
+
+
+def _unusable(path: bytes, error: OSError) -> ChunkvaultError:
+    told = named_error(error, path)
+    if isinstance(told, ChunkvaultError):
+        return told
+    return ChunkvaultError(f"cannot restore into '{readable(path)}': {error.strerror}")
+
+
+def _is_directory(parent: Directory, name: bytes) -> bool:
+    status = os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False)
+    return stat.S_ISDIR(status.st_mode)
 
 
 def _may_give_attributes(descriptor: int) -> bool:
@@ -240,8 +285,3 @@ def _may_give_attributes(descriptor: int) -> bool:
         return bool(os.getxattr(descriptor, DEFAULT_ACL))
     except OSError:
         return False
-
-
-def _escaped(path: bytes) -> str:
-    text = path.decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

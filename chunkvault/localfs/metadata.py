@@ -16,16 +16,18 @@ import stat
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock
-from typing import Any
+from typing import ParamSpec
 
 from chunkvault.format.node import MODE_BITS, Node, NodeKind
 from chunkvault.localfs.directories import DEFAULT_ACL
 from chunkvault.localfs.local_owners import LocalOwners
 
-__all__ = ["FILE_TYPES", "MetadataWriter", "Where", "is_kind", "path_of_descriptor"]
+__all__ = ["FILE_TYPES", "MetadataWriter", "Where", "is_kind"]
+
+_Arguments = ParamSpec("_Arguments")
 
 Where = int | str
-"""An entry: its descriptor, or `path_of_descriptor`."""
+"""An entry: its descriptor, or the path that leads to the descriptor's entry."""
 
 FILE_TYPES = {
     NodeKind.FILE: stat.S_IFREG,
@@ -153,21 +155,21 @@ class MetadataWriter:
         self._attempt("time", _NOT_PERMITTED, _change_times, where, times)
 
     def _attempt(
-        self, what: str, tolerated: set[int], action: Callable[..., None], *args: Any
+        self,
+        what: str,
+        tolerated: set[int],
+        action: Callable[_Arguments, None],
+        *args: _Arguments.args,
+        **options: _Arguments.kwargs,
     ) -> None:
         try:
-            action(*args)
+            action(*args, **options)
         except OSError as error:
             if error.errno not in tolerated:
                 raise
             self.deny(what)
         except (OverflowError, ValueError):  # no such time, a name with a NUL
             self.deny(what)
-
-
-def path_of_descriptor(descriptor: int) -> str:
-    """A path that leads to the open entry itself, even if it is a symbolic link."""
-    return f"/proc/self/fd/{descriptor}"
 
 
 def is_kind(status: os.stat_result, node: Node) -> bool:
@@ -196,9 +198,7 @@ def _attributes(where: Where) -> dict[bytes, bytes]:
         return {}
 
 
-def _attributes_differ(
-    present: dict[bytes, bytes], wanted: dict[bytes, bytes]
-) -> bool:
+def _attributes_differ(present: dict[bytes, bytes], wanted: dict[bytes, bytes]) -> bool:
     extra = present.keys() - wanted.keys()
     return not all(map(_is_kernels, extra)) or any(
         present.get(name) != value for name, value in wanted.items()

@@ -51,6 +51,9 @@ _MASK = re.compile(
 )
 """What the library does not read as git does: see `_translate`."""
 
+_STARS = re.compile(rb"\*{3,}")
+"""To git as good as two; the library takes two only for any number of directories."""
+
 _MEMBER = re.compile(
     rb"\[:(?P<class_name>[^]]*):\]"
     rb"|(?P<first>\\.|.)-(?P<last>\\.|.)"
@@ -228,14 +231,15 @@ def _translate(pattern: bytes) -> bytes:
         ValueError: the pattern is malformed.
     """
     originals = (_translate_masked(match) for match in _MASK.finditer(pattern))
-    regex, _ = GitIgnoreSpecPattern.pattern_to_regex(_MASK.sub(_MASKED, pattern))
+    masked = _STARS.sub(b"**", _MASK.sub(_MASKED, pattern))
+    regex, _ = GitIgnoreSpecPattern.pattern_to_regex(masked)
     if regex is None:
         raise ValueError("bracket without end")
     for tail, replacement in _TAILS:
         if regex.endswith(tail):
             regex = regex.removesuffix(tail) or (b".+" if tail == b"/" else b"")
             return _unmask(regex + replacement, originals)
-    raise ValueError("not understood")
+    raise RuntimeError(f"pathspec gave an expression of a new form: {regex!r}")
 
 
 def _unmask(regex: bytes, originals: Iterator[bytes]) -> bytes:

@@ -11,7 +11,8 @@ from contextlib import suppress
 from secrets import token_hex
 from typing import Self
 
-from chunkvault.localfs.directories import Directory, split_path
+from chunkvault.localfs.directories import Directory
+from chunkvault.localfs.paths import split_path
 
 __all__ = ["TEMPORARY_PREFIX", "Place"]
 
@@ -26,26 +27,40 @@ class Place:
     """Where a new entry goes; a context manager that leaves nothing half done.
 
     Args:
-        path: the relative path, already known to be safe up to its directory.
-        directory: its directory, held; released by `release`.
+        path: the relative path.
+        hold: opens the directory at a path.
         clear: removes the directory that is in the way at a path.
 
     Attributes:
         path: the relative path.
-        directory: its directory.
+        directory: its directory, held until `release`.
         temporary: the name to make the entry under.
     """
 
-    __slots__ = ("_clear", "_name", "directory", "path", "temporary")
+    __slots__ = (
+        "_above",
+        "_clear",
+        "_hold",
+        "_is_held",
+        "_name",
+        "directory",
+        "path",
+        "temporary",
+    )
 
     def __init__(
-        self, path: bytes, directory: Directory, clear: Callable[[bytes], int]
+        self,
+        path: bytes,
+        hold: Callable[[bytes], Directory],
+        clear: Callable[[bytes], int],
     ) -> None:
         self.path = path
-        self.directory = directory
         self.temporary = TEMPORARY_PREFIX + token_hex(8).encode()
-        self._name = split_path(path)[1]
+        self._above, self._name = split_path(path)
+        self._hold = hold
         self._clear = clear
+        self.directory = hold(self._above)
+        self._is_held = True
 
     def __enter__(self) -> Self:
         return self
@@ -68,12 +83,21 @@ class Place:
 
     def discard(self) -> None:
         """Remove the temporary name if it is there."""
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, NotADirectoryError):
+            self.resume()
             os.unlink(self.temporary, dir_fd=self.directory.descriptor)
 
     def release(self) -> None:
-        """Let go of the directory."""
-        self.directory.release()
+        """Let go of the directory; `resume` opens it again."""
+        if self._is_held:
+            self._is_held = False
+            self.directory.release()
+
+    def resume(self) -> None:
+        """Hold the directory again; whether it is still the same is not said."""
+        if not self._is_held:
+            self.directory = self._hold(self._above)
+            self._is_held = True
 
     def _rename_over(self) -> None:
         try:
@@ -98,8 +122,10 @@ class Place:
                 follow_symlinks=False,
             )
         except OSError as error:
-            if error.errno not in _NO_HARD_LINKS or self._is_taken():
+            if error.errno not in _NO_HARD_LINKS:
                 raise
+            if self._is_taken():
+                raise FileExistsError(errno.EEXIST, "it is there already") from error
             self._rename()
         else:
             self.discard()

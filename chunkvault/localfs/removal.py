@@ -2,16 +2,12 @@
 
 import errno
 import os
+from contextlib import suppress
 
-from chunkvault.localfs.directories import (
-    Directory,
-    DirectoryCache,
-    join_path,
-    make_usable,
-    split_path,
-)
+from chunkvault.localfs.directories import Directory, DirectoryCache, make_usable
+from chunkvault.localfs.paths import join_path, split_path
 
-__all__ = ["remove_entry"]
+__all__ = ["count_entries", "remove_entry"]
 
 
 def remove_entry(directories: DirectoryCache, path: bytes) -> int:
@@ -34,6 +30,26 @@ def remove_entry(directories: DirectoryCache, path: bytes) -> int:
     return _remove_tree(directories, path, device)
 
 
+def count_entries(directories: DirectoryCache, path: bytes) -> int:
+    """How many entries `remove_entry` would remove."""
+    above, name = split_path(path)
+    with suppress(FileNotFoundError), directories.hold(above) as parent:
+        os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False)
+        return 1 + _count_below(directories, path)
+    return 0
+
+
+def _count_below(directories: DirectoryCache, path: bytes) -> int:
+    count, waiting = 0, [path]
+    while waiting:
+        above = waiting.pop()
+        with suppress(NotADirectoryError), directories.hold(above) as directory:
+            entries = directory.entries()
+            count += len(entries)
+            waiting += [join_path(above, name) for name, is_dir in entries if is_dir]
+    return count
+
+
 def _remove_tree(directories: DirectoryCache, path: bytes, device: int) -> int:
     removed = 0
     above, name = split_path(path)
@@ -45,9 +61,9 @@ def _remove_tree(directories: DirectoryCache, path: bytes, device: int) -> int:
             files, subdirectories = _empty(directories, above, device)
             removed += files
             levels.append(subdirectories)
-        elif levels.pop() and not levels:
-            break
-        elif levels:
+            continue
+        levels.pop()
+        if levels:
             removed += _remove_empty(directories, above)
             above = split_path(above)[0]
     return removed
@@ -64,10 +80,10 @@ def _empty(
     with directories.hold(path) as directory:
         if os.fstat(directory.descriptor).st_dev != device:
             raise OSError(errno.EBUSY, "another file system is mounted there")
-        for entry in directory.entries():
-            if entry.is_dir(follow_symlinks=False):
-                subdirectories.append(os.fsencode(entry.name))
-            elif _unlink(directory, os.fsencode(entry.name)):
+        for entry, is_directory in directory.entries():
+            if is_directory or not _unlink(directory, entry):
+                subdirectories.append(entry)
+            else:
                 files += 1
     return files, subdirectories
 

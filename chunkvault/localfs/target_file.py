@@ -6,13 +6,15 @@ from collections.abc import Callable
 from typing import Self
 
 from chunkvault.format.node import Node
-from chunkvault.localfs.directories import named_error
+from chunkvault.localfs.hard_links import Identity, identity_of
 from chunkvault.localfs.metadata import MetadataWriter
+from chunkvault.localfs.paths import UnsafePath, named_error
 from chunkvault.localfs.place import Place
 
 __all__ = ["TargetFile", "UnwrittenFile"]
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_REOPEN = os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 _LARGEST_SIZE = 2**63 - 1
 """Beyond it the kernel cannot count."""
@@ -32,8 +34,16 @@ class TargetFile:
             what the file was like before its metadata were set.
     """
 
-    __slots__ = ("_descriptor", "_is_ended", "_is_whole", "_metadata", "_on_end")
-    __slots__ += ("_place", "_size")
+    __slots__ = (
+        "_descriptor",
+        "_identity",
+        "_is_ended",
+        "_is_whole",
+        "_metadata",
+        "_on_end",
+        "_place",
+        "_size",
+    )
 
     def __init__(
         self,
@@ -50,8 +60,14 @@ class TargetFile:
         self._on_end = on_end
         self._is_whole = size == 0
         self._is_ended = False
+        self._identity: Identity | None = None
         directory = place.directory.descriptor
         self._descriptor = os.open(place.temporary, _CREATE, 0o600, dir_fd=directory)
+
+    @property
+    def path(self) -> bytes:
+        """Where it will be, relative to the target."""
+        return self._place.path
 
     def __enter__(self) -> Self:
         return self
@@ -67,6 +83,8 @@ class TargetFile:
             OSError: anything else, with the file's path.
         """
         try:
+            if self._descriptor < 0:
+                self._resume()
             written = os.pwrite(self._descriptor, data, offset)
             if written < len(data):
                 self._write_rest(offset + written, memoryview(data)[written:])
@@ -74,6 +92,24 @@ class TargetFile:
             raise named_error(error, self._place.path) from error
         if offset == 0 and len(data) == self._size:
             self._is_whole = True
+
+    def suspend(self) -> None:
+        """Use no descriptor until the next write or commit; nobody writes now.
+
+        So there can be more files in the making than a process may have open.
+
+        Raises:
+            TargetFull: there is no space, as some file systems say only now.
+            OSError: anything else, with the file's path.
+        """
+        if self._descriptor < 0:
+            return
+        try:
+            self._identity = identity_of(os.fstat(self._descriptor))
+            self._close()
+        except OSError as error:
+            raise named_error(error, self._place.path) from error
+        self._place.release()
 
     def commit(self, node: Node, *, replace: bool = True) -> None:
         """Give the file its size, its metadata and its name; nobody writes any more.
@@ -106,6 +142,18 @@ class TargetFile:
         finally:
             self._end(None, None)
 
+    def _resume(self) -> None:
+        """Opens it again; it must be the same file that was suspended."""
+        if self._is_ended:
+            raise ValueError("the file is finished")
+        self._place.resume()
+        directory = self._place.directory.descriptor
+        descriptor = os.open(self._place.temporary, _REOPEN, dir_fd=directory)
+        if identity_of(os.fstat(descriptor)) != self._identity:
+            os.close(descriptor)
+            raise UnsafePath(self._place.path, "somebody replaced it while it was made")
+        self._descriptor = descriptor
+
     def _write_rest(self, offset: int, rest: memoryview) -> None:
         while rest:
             written = os.pwrite(self._descriptor, rest, offset)
@@ -113,6 +161,8 @@ class TargetFile:
             rest = rest[written:]
 
     def _finish(self, node: Node) -> os.stat_result:
+        if self._descriptor < 0:
+            self._resume()
         descriptor = self._descriptor
         if not self._is_whole or node.size != self._size:
             os.ftruncate(descriptor, node.size)
@@ -146,6 +196,9 @@ class UnwrittenFile(TargetFile):
 
     def commit(self, node: Node, *, replace: bool = True) -> None:
         """Nothing is created."""
+
+    def suspend(self) -> None:
+        """Nothing is open."""
 
     def abort(self) -> None:
         """Nothing is removed."""

@@ -116,12 +116,12 @@ def _side_by_side(
     news = iter(()) if new_tree is None else reader.entries(new_tree)
     old, new = next(olds, None), next(news, None)
     while old is not None or new is not None:
-        if new is None or (old is not None and old.name < new.name):
+        if old is not None and (new is None or old.name < new.name):
             yield old.name, old, None
             old = next(olds, None)
-        elif old is None or new.name < old.name:
+        elif new is not None and (old is None or new.name < old.name):
             yield new.name, None, new
             new = next(news, None)
-        else:
-            yield new.name, old, new
+        elif old is not None:
+            yield old.name, old, new
             old, new = next(olds, None), next(news, None)

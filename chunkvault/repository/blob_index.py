@@ -10,7 +10,7 @@ from chunkvault.errors import DamageError, ObjectNotFound
 from chunkvault.format import names
 from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.directory import BlobRecord
-from chunkvault.format.index_run import VolumeRecord
+from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.subkeys import Keyring
 from chunkvault.repository.directories import list_volumes, read_directory
 from chunkvault.repository.locations import (
@@ -88,7 +88,7 @@ class BlobIndex:
         """Whether a new blob of this id need not be stored: its volume is there."""
         if prefix in self._loose:
             return True
-        for run in self.runs:
+        for run in self._runs if self._runs is not None else self.runs:
             volume = self._asking(run, lambda run: run.contains(prefix), None)
             if volume is not None and volume.volume_id not in self._missing:
                 return True

@@ -4,7 +4,7 @@ from chunkvault.backends.base import Backend, ObjectInfo
 from chunkvault.errors import DamageError
 from chunkvault.format import names
 from chunkvault.format.directory import BlobRecord, decode_directory
-from chunkvault.format.index_run import VolumeRecord
+from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.subkeys import Keyring
 from chunkvault.format.volume import (
     FOOTER_BYTES,

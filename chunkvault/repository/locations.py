@@ -4,7 +4,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from chunkvault.format.directory import BlobRecord
-from chunkvault.format.index_run import VolumeRecord
+from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.names import volume_name
 from chunkvault.format.volume import HEADER_BYTES
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Self
 
-from chunkvault.backends.base import Backend
+from chunkvault.backends.base import Backend, ObjectInfo
 from chunkvault.codec.chunker import ChunkerParameters
 from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.passphrase import DEFAULT_COST, KdfCost
@@ -18,7 +18,7 @@ from chunkvault.errors import (
 )
 from chunkvault.format import names
 from chunkvault.format.config import decode_config, encode_config
-from chunkvault.format.index_run import VolumeRecord
+from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.keys import MASTER_KEY_BYTES, KeyBundle, Secret, Settings
 from chunkvault.format.names import SnapshotName
 from chunkvault.format.snapshot import (
@@ -32,6 +32,7 @@ from chunkvault.ids import ID_BYTES, BlobId, RepositoryId, SlotId, SnapshotId
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
 from chunkvault.repository.blob_writer import BlobWriter
+from chunkvault.repository.integrity import verify_object, verify_volume
 from chunkvault.repository.slots import store_slot, unlock
 
 __all__ = [
@@ -119,6 +120,14 @@ class Repository:
     def volumes(self) -> Iterator[VolumeRecord]:
         """Every volume that the index knows."""
         return self.index.volumes()
+
+    def verify_volume(self, volume: VolumeRecord) -> list[DamageError]:
+        """Read a volume whole; everything in it that is not as it was stored."""
+        return verify_volume(self.backend, self._keyring, self.reader, volume)
+
+    def verify_object(self, info: ObjectInfo) -> DamageError | None:
+        """Compare an object with the hash in its name; None if they agree."""
+        return verify_object(self.backend, info)
 
     def add_slot(
         self, secret: Secret, label: str, now_ns: int, cost: KdfCost = DEFAULT_COST

@@ -9,13 +9,8 @@ from chunkvault.codec.sealing import random_bytes
 from chunkvault.format import names
 from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.directory import BlobRecord
-from chunkvault.format.index_run import (
-    SALT_BYTES,
-    IndexRow,
-    VolumeRecord,
-    build_run,
-    build_run_sealer,
-)
+from chunkvault.format.index_blocks import IndexRow, VolumeRecord
+from chunkvault.format.index_run import SALT_BYTES, build_run, build_run_sealer
 from chunkvault.format.subkeys import Keyring
 from chunkvault.repository.blob_index import BlobIndex
 

@@ -8,15 +8,17 @@ from threading import Lock
 from chunkvault.backends.base import Backend, ObjectInfo
 from chunkvault.errors import DamageError, FormatError
 from chunkvault.format.blob import PREFIX_BYTES
-from chunkvault.format.index_run import (
-    RUN_FOOTER_BYTES,
+from chunkvault.format.index_blocks import (
     RUN_HEADER_BYTES,
     VOLUMES_PER_BLOCK,
     BlobBlock,
     Fence,
     IndexRow,
-    RunSealer,
     VolumeRecord,
+)
+from chunkvault.format.index_run import (
+    RUN_FOOTER_BYTES,
+    RunSealer,
     open_run_header,
 )
 from chunkvault.format.subkeys import Keyring

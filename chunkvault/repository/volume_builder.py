@@ -7,7 +7,7 @@ from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.sealing import NONCE_BYTES, TAG_BYTES, random_bytes
 from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.directory import BlobRecord, FrameRecord, encode_directory
-from chunkvault.format.index_run import IndexRow, VolumeRecord
+from chunkvault.format.index_blocks import IndexRow, VolumeRecord
 from chunkvault.format.subkeys import Keyring
 from chunkvault.format.volume import (
     HEADER_BYTES,

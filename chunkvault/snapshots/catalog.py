@@ -82,10 +82,10 @@ class Catalog:
         names = self._repository.list_snapshots()
         if not names:
             raise _no_snapshots()
-        back = _steps_back(query.snapshot)
+        wanted = query.snapshot or _LATEST
+        back = _steps_back(wanted)
         if back is None:
-            assert query.snapshot is not None
-            return self._repository.load_snapshot(_by_prefix(names, query.snapshot))
+            return self._repository.load_snapshot(_by_prefix(names, wanted))
         found = self._newest(_not_after(names, query.at_ns), query, back)
         if found is None:
             raise self._nothing_fits(names, query)
@@ -168,13 +168,13 @@ def _not_after(names: Sequence[SnapshotName], at_ns: int | None) -> list[Snapsho
     return [name for name in names if at_ns is None or name.time_ns <= at_ns]
 
 
-def _steps_back(wanted: str | None) -> int | None:
+def _steps_back(wanted: str) -> int | None:
     """How far before the latest; None where the word must be an id.
 
     Raises:
         UsageError: nothing but digits may follow ``latest~``.
     """
-    word, tilde, steps = (wanted or _LATEST).partition("~")
+    word, tilde, steps = wanted.partition("~")
     if word != _LATEST:
         return None
     if tilde and not (steps.isascii() and steps.isdigit() and len(steps) < 10):

@@ -9,7 +9,7 @@ changed costs no read beyond its own root.
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from chunkvault.format.node import Node, NodeKind
+from chunkvault.format.node import EMPTY_DIRECTORY, Node
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
@@ -17,7 +17,7 @@ from chunkvault.snapshots.comparison import same_version
 from chunkvault.snapshots.paths import may_hold, split_path
 from chunkvault.snapshots.tree_reader import TreeReader
 
-__all__ = ["Version", "root_node", "versions"]
+__all__ = ["Version", "versions"]
 
 
 class Version(NamedTuple):
@@ -58,32 +58,6 @@ def versions(
         yield version
 
 
-def root_node(tree: BlobId) -> Node:
-    """A node that stands for ``/``, which no directory lists."""
-    return Node(
-        name=b"",
-        kind=NodeKind.DIRECTORY,
-        mode=0o755,
-        uid=0,
-        gid=0,
-        user=b"",
-        group=b"",
-        mtime_ns=0,
-        ctime_ns=0,
-        inode=0,
-        device=0,
-        links=1,
-        size=0,
-        rdev=0,
-        target=b"",
-        xattrs=(),
-        content=b"",
-        content_list=None,
-        subtree=tree,
-        flags=0,
-    )
-
-
 def _grouped(
     finder: "_PathFinder", newest_first: Sequence[StoredSnapshot]
 ) -> Iterator[Version]:
@@ -121,17 +95,19 @@ class _PathFinder:
 
         Goes down only as far as the trees differ from those of the last call.
         """
-        node: Node | None = root_node(root)
+        # No directory lists "/": it gets a node of our own.
+        node: Node | None = EMPTY_DIRECTORY._replace(subtree=root)
         trees: list[BlobId] = []
         for depth, name in enumerate(self._names):
-            if node is None or node.subtree is None:
+            tree = node.subtree if node is not None else None
+            if tree is None:
                 node = None
                 break
-            if self._trees[depth : depth + 1] == [node.subtree]:
+            if self._trees[depth : depth + 1] == [tree]:
                 trees += self._trees[depth:]
                 node = self._found
                 break
-            trees.append(node.subtree)
-            node = self._reader.lookup(node.subtree, b"/" + name)
+            trees.append(tree)
+            node = self._reader.find(tree, name)
         self._trees, self._found = trees, node
         return node

@@ -130,9 +130,7 @@ def _covers(outer: bytes, inner: bytes, targets: dict[bytes, bytes]) -> bool:
 class _Lookup:
     """Finds paths in one snapshot."""
 
-    def __init__(
-        self, trees: TreeReader, root: BlobId, on_damage: DamagedPath
-    ) -> None:
+    def __init__(self, trees: TreeReader, root: BlobId, on_damage: DamagedPath) -> None:
         self._trees = trees
         self._root = root
         self._on_damage = on_damage

@@ -142,24 +142,16 @@ class RecordingBackend:
         """
         done: tuple[Call, ...] = ()
         in_flight: tuple[Call, ...] = ()
-        seen: set[frozenset[int]] = set()
+        seen: set[frozenset[tuple[str, bytes]]] = set()
         for position, event in enumerate((None, *self.events)):
             if event is not None:
                 done, in_flight = _advance(done, in_flight, event)
             for extra in _subsets(in_flight, max_subset_calls):
-                key = frozenset(call.number for call in done + extra)
+                objects = self._objects_after(done + extra)
+                key = frozenset(objects.items())
                 if key not in seen:
                     seen.add(key)
-                    yield self._crash_state(position, done, extra)
-
-    def _crash_state(
-        self, position: int, done: tuple[Call, ...], extra: tuple[Call, ...]
-    ) -> CrashState:
-        names = ", ".join(f"{call.verb} {call.name}" for call in extra)
-        label = f"crash after event {position}, {len(done)} calls done"
-        if names:
-            label += f", in flight and carried out: {names}"
-        return CrashState(label, self._objects_after(done + extra))
+                    yield CrashState(_label(position, done, extra), objects)
 
     def _objects_after(self, calls: Iterable[Call]) -> dict[str, bytes]:
         objects = dict(self._before)
@@ -213,6 +205,14 @@ class _Ending:
         if kind is not None and issubclass(kind, ObjectExists):
             phase = "refused"
         self._recording.note_end(phase, self._call)
+
+
+def _label(position: int, done: tuple[Call, ...], extra: tuple[Call, ...]) -> str:
+    label = f"crash after event {position}, {len(done)} calls done"
+    if extra:
+        names = ", ".join(f"{call.verb} {call.name}" for call in extra)
+        label += f", in flight and carried out: {names}"
+    return label
 
 
 def _advance(

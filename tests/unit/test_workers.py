@@ -25,12 +25,6 @@ def threads(request):
     return request.param
 
 
-def wait_until_dropped(group):
-    """Return once no job waits any more."""
-    with group._job_ended:
-        assert group._job_ended.wait_for(lambda: not group._jobs, PATIENCE)
-
-
 def interrupt_main_thread():
     signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
 
@@ -193,7 +187,7 @@ def test_an_exception_in_the_block_drops_what_waits_and_ends_what_runs(error):
     def job(group):
         running.set()
         assert queued.wait(PATIENCE)
-        wait_until_dropped(group)
+        assert group._is_stopped.wait(PATIENCE)
         done.append("running")
 
     with pytest.raises(error), WorkerGroup(1, 10) as group:
@@ -228,7 +222,7 @@ def test_a_signal_interrupts_a_submit_that_blocks():
     def job(group):
         assert queued.wait(PATIENCE)
         interrupt_main_thread()
-        wait_until_dropped(group)
+        assert group._is_stopped.wait(PATIENCE)
         done.append("running")
 
     with pytest.raises(KeyboardInterrupt), WorkerGroup(1, 2) as group:
@@ -246,7 +240,7 @@ def test_a_signal_interrupts_the_wait_for_the_jobs():
     def job(group):
         assert queued.wait(PATIENCE)
         interrupt_main_thread()
-        wait_until_dropped(group)
+        assert group._is_stopped.wait(PATIENCE)
         done.append("running")
 
     with pytest.raises(KeyboardInterrupt), WorkerGroup(1, 5) as group:

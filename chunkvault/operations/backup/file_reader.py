@@ -55,11 +55,11 @@ class FileReader:
         """
         descriptor = open_file(directory, name)
         try:
-            for _ in range(_ATTEMPTS):
-                found = self._attempt(descriptor, status)
+            found = self._attempt(descriptor, status)
+            for _ in range(_ATTEMPTS - 1):
                 if not found.is_torn:
-                    return found
-                status = os.fstat(descriptor)
+                    break
+                found = self._attempt(descriptor, found.status)
             return found
         finally:
             os.close(descriptor)

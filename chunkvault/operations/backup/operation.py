@@ -1,6 +1,7 @@
 """Take a snapshot: walk, store, commit."""
 
 from contextlib import AbstractContextManager, ExitStack
+from threading import Event
 
 import chunkvault
 from chunkvault.errors import UsageError
@@ -84,12 +85,10 @@ def _estimating(
     stack = ExitStack()
     if not options.estimate or options.stdin is not None:
         return stack
-    is_over: list[bool] = []
+    is_over = Event()
     group = stack.enter_context(WorkerGroup(1, 1))
-    stack.callback(is_over.append, True)
-    group.submit(
-        estimate, options.paths, options.selection, progress, lambda: bool(is_over)
-    )
+    stack.callback(is_over.set)
+    group.submit(estimate, options.paths, options.selection, progress, is_over.is_set)
     return stack
 
 

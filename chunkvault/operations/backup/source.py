@@ -3,7 +3,7 @@
 import os
 
 from chunkvault.errors import ChunkvaultError
-from chunkvault.format.node import Node, NodeKind
+from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.localfs.capture import OwnerNames
@@ -20,7 +20,7 @@ __all__ = ["store_paths", "store_stream"]
 _STREAM_BYTES = 1 << 20
 
 
-def store_paths(  # noqa: PLR0913 - the parts of one operation
+def store_paths(
     repository: Repository,
     sink: BlobSink,
     options: BackupOptions,
@@ -65,7 +65,7 @@ def store_stream(
     owners, uid, gid = OwnerNames(), os.getuid(), os.getgid()
     tree = tree_builder(sink)
     tree.add(
-        Node(
+        EMPTY_DIRECTORY._replace(
             name=options.stdin_name or b"stdin",
             kind=NodeKind.FILE,
             mode=0o600,
@@ -75,17 +75,9 @@ def store_stream(
             group=owners.group(gid),
             mtime_ns=options.time_ns,
             ctime_ns=options.time_ns,
-            inode=0,
-            device=0,
-            links=1,
             size=stream.size,
-            rdev=0,
-            target=b"",
-            xattrs=(),
             content=content,
             content_list=content_list,
-            subtree=None,
-            flags=0,
         )
     )
     counts = Counts(files_new=1, read_bytes=stream.size, total_bytes=stream.size)
@@ -139,28 +131,4 @@ class _Before:
         """A stand-in for the node of ``/``, which no tree has."""
         if self._parent is None:
             return None
-        return _ROOT._replace(subtree=self._parent.snapshot.tree)
-
-
-_ROOT = Node(
-    name=b"",
-    kind=NodeKind.DIRECTORY,
-    mode=0,
-    uid=0,
-    gid=0,
-    user=b"",
-    group=b"",
-    mtime_ns=0,
-    ctime_ns=0,
-    inode=0,
-    device=0,
-    links=0,
-    size=0,
-    rdev=0,
-    target=b"",
-    xattrs=(),
-    content=b"",
-    content_list=None,
-    subtree=None,
-    flags=0,
-)
+        return EMPTY_DIRECTORY._replace(subtree=self._parent.snapshot.tree)

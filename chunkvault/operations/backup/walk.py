@@ -2,16 +2,22 @@
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from chunkvault.errors import DamageError
 from chunkvault.format.content import REF_BYTES
-from chunkvault.format.node import FLAG_CHANGED, Node, NodeKind
-from chunkvault.format.tree import TreeBuilder
+from chunkvault.format.node import EMPTY_DIRECTORY, FLAG_CHANGED, Node, NodeKind
 from chunkvault.ids import BlobId
 from chunkvault.localfs import capture
 from chunkvault.localfs.scan import SourceDirectory
 from chunkvault.operations.backup.file_reader import FileReader
+from chunkvault.operations.backup.level import (
+    Level,
+    ParentNodes,
+    are_alike,
+    identities,
+    identity,
+    is_directory,
+)
 from chunkvault.operations.backup.options import BackupOptions, Counts
 from chunkvault.report import Problem, Progress, Reporter
 from chunkvault.repository import Repository
@@ -21,48 +27,7 @@ from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter, tree_build
 __all__ = ["SourceWalk"]
 
 _CACHE_TAG = b"CACHEDIR.TAG"
-
-
-@dataclass(slots=True)
-class _Level:
-    """A directory that is being walked: one element of the stack."""
-
-    directory: SourceDirectory
-    path: bytes
-    names: Iterator[bytes]
-    tree: TreeBuilder
-    before: "_ParentNodes"
-    node: Node
-    parent_node: Node | None
-    is_same: bool = True
-
-
-class _ParentNodes:
-    """The nodes of the same directory in the parent snapshot, in step by name."""
-
-    def __init__(self, nodes: Iterator[Node]) -> None:
-        self._nodes = nodes
-        self._next: Node | None = None
-        self.skipped = False
-        self._advance()
-
-    def take(self, name: bytes) -> Node | None:
-        """The node of this name; names are asked for in order."""
-        while self._next is not None and self._next.name < name:
-            self.skipped = True
-            self._advance()
-        if self._next is None or self._next.name != name:
-            return None
-        node = self._next
-        self._advance()
-        return node
-
-    def is_used_up(self) -> bool:
-        """Whether every node was taken."""
-        return self._next is None and not self.skipped
-
-    def _advance(self) -> None:
-        self._next = next(self._nodes, None)
+_SIZE = Node._fields.index("size")
 
 
 class SourceWalk:
@@ -92,7 +57,7 @@ class SourceWalk:
         self._trees = TreeReader(repository.reader)
         self._owners = capture.OwnerNames()
         self._files = FileReader(ContentWriter(sink, repository.settings))
-        self._skipped = frozenset(_identities(options.skip_directories))
+        self._skipped = frozenset(identities(options.skip_directories))
         self._tags = frozenset(options.exclude_if_present)
         self._checks_chunks = bool(repository.index.missing_volumes)
 
@@ -109,7 +74,7 @@ class SourceWalk:
         name = os.path.basename(path)
         try:
             status = os.lstat(path)
-            if _is_directory(status):
+            if is_directory(status):
                 return self._store_root(path, parent_node)
             folder = SourceDirectory.open_root(os.path.dirname(path) or b"/")
         except OSError as error:
@@ -126,7 +91,7 @@ class SourceWalk:
             return capture.make_node(os.path.basename(path), status, self._owners)
         except OSError as error:
             self._failed(path, error)
-            return _EMPTY_DIRECTORY._replace(name=os.path.basename(path))
+            return EMPTY_DIRECTORY._replace(name=os.path.basename(path))
 
     def _store_root(self, path: bytes, parent_node: Node | None) -> Node | None:
         try:
@@ -135,7 +100,7 @@ class SourceWalk:
             self._failed(path, error)
             return None
         with directory:
-            if _identity(directory.stat) in self._skipped:
+            if identity(directory.stat) in self._skipped:
                 return None
             return self._walk(directory, path, parent_node)
 
@@ -157,7 +122,7 @@ class SourceWalk:
             self._close(level)
             self._put(stack[-1], node, level.parent_node)
 
-    def _store_names(self, level: _Level, device: int) -> _Level | None:
+    def _store_names(self, level: Level, device: int) -> Level | None:
         """Store names until one is a directory to descend into, or none is left."""
         directory, before = level.directory, level.before
         prefix = level.path if level.path.endswith(b"/") else level.path + b"/"
@@ -169,11 +134,11 @@ class SourceWalk:
             except OSError as error:
                 self._failed(path, error)
                 continue
-            is_directory = _is_directory(status)
-            if selects and self._options.selection.excludes(path, is_directory):
+            is_folder = is_directory(status)
+            if selects and self._options.selection.excludes(path, is_folder):
                 continue
             parent_node = before.take(name)
-            if is_directory:
+            if is_folder:
                 child = self._descend(level, path, name, parent_node, device)
                 if child is not None:
                     return child
@@ -185,18 +150,18 @@ class SourceWalk:
 
     def _descend(
         self,
-        level: _Level,
+        level: Level,
         path: bytes,
         name: bytes,
         parent_node: Node | None,
         device: int,
-    ) -> _Level | None:
+    ) -> Level | None:
         try:
             directory = level.directory.open_child(name)
         except OSError as error:
             self._unreadable_directory(level, path, name, parent_node, error)
             return None
-        if _identity(directory.stat) in self._skipped:
+        if identity(directory.stat) in self._skipped:
             directory.close()
             return None
         is_other = self._options.one_file_system and directory.stat.st_dev != device
@@ -204,7 +169,7 @@ class SourceWalk:
 
     def _unreadable_directory(
         self,
-        level: _Level,
+        level: Level,
         path: bytes,
         name: bytes,
         parent_node: Node | None,
@@ -227,7 +192,7 @@ class SourceWalk:
         parent_node: Node | None,
         *,
         is_empty: bool = False,
-    ) -> _Level:
+    ) -> Level:
         self._progress.current = path
         node = capture.make_node(name, directory.stat, self._owners)
         names: list[bytes] = []
@@ -239,12 +204,12 @@ class SourceWalk:
         if self._is_tagged(directory, names):
             names = []
         self.counts.directories += 1
-        return _Level(
+        return Level(
             directory,
             path,
             iter(names),
             tree_builder(self._sink),
-            _ParentNodes(self._parent_nodes(parent_node)),
+            ParentNodes(self._parent_nodes(parent_node)),
             node,
             parent_node,
         )
@@ -276,13 +241,13 @@ class SourceWalk:
             self._reporter.problem(
                 Problem(
                     b"",
-                    f"the parent snapshot is damaged, its files are read again: {error}",
+                    f"the parent snapshot is damaged, so files are read again: {error}",
                     is_failure=False,
                     object_name=error.object_name,
                 )
             )
 
-    def _finish_level(self, level: _Level) -> Node:
+    def _finish_level(self, level: Level) -> Node:
         parent_node = level.parent_node
         if (
             level.is_same
@@ -296,18 +261,18 @@ class SourceWalk:
             subtree = level.tree.finish()
         node = level.node._replace(subtree=subtree)
         self._progress.done_files += 1
-        if parent_node is not None and _are_alike(node, parent_node):
+        if parent_node is not None and are_alike(node, parent_node):
             return parent_node
         return node
 
-    def _close(self, level: _Level) -> None:
+    def _close(self, level: Level) -> None:
         try:
             level.directory.close()
         except OSError as error:
             self._failed(level.path, error)
 
     @staticmethod
-    def _put(level: _Level, node: Node, parent_node: Node | None) -> None:
+    def _put(level: Level, node: Node, parent_node: Node | None) -> None:
         level.tree.add(node)
         if node is not parent_node:
             level.is_same = False
@@ -365,12 +330,19 @@ class SourceWalk:
             self._torn(path)
         self._count_file(path, found.size, parent_node)
         node = capture.make_node(name, found.status, self._owners)
-        return node._replace(
-            size=found.size,
-            content=found.content,
-            content_list=found.content_list,
-            xattrs=found.xattrs,
-            flags=FLAG_CHANGED if found.is_torn else 0,
+        # By position: this runs for every file that is read.
+        return Node._make(
+            (
+                *node[:_SIZE],
+                found.size,
+                0,
+                b"",
+                found.xattrs,
+                found.content,
+                found.content_list,
+                None,
+                FLAG_CHANGED if found.is_torn else 0,
+            )
         )
 
     def _count_file(self, path: bytes, size: int, parent_node: Node | None) -> None:
@@ -427,48 +399,3 @@ class SourceWalk:
             message = f"cannot be read: {error.strerror or error}"
             is_failure = True
         self._reporter.problem(Problem(path, message, is_failure=is_failure))
-
-
-_EMPTY_DIRECTORY = Node(
-    name=b"",
-    kind=NodeKind.DIRECTORY,
-    mode=0o755,
-    uid=0,
-    gid=0,
-    user=b"",
-    group=b"",
-    mtime_ns=0,
-    ctime_ns=0,
-    inode=0,
-    device=0,
-    links=1,
-    size=0,
-    rdev=0,
-    target=b"",
-    xattrs=(),
-    content=b"",
-    content_list=None,
-    subtree=None,
-    flags=0,
-)
-
-
-def _is_directory(status: os.stat_result) -> bool:
-    return status.st_mode & 0o170000 == 0o040000
-
-
-def _identity(status: os.stat_result) -> tuple[int, int]:
-    return status.st_dev, status.st_ino
-
-
-def _identities(paths: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
-    for path in paths:
-        try:
-            yield _identity(os.stat(path))
-        except OSError:
-            continue
-
-
-def _are_alike(node: Node, parent_node: Node) -> bool:
-    """Equal but for the device, whose number changes from boot to boot."""
-    return node._replace(device=parent_node.device) == parent_node

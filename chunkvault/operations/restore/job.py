@@ -79,7 +79,7 @@ class Job:
             file: its number in the plan, if this turns out to be the first name
                 and the plan writes it.
         """
-        if node.links < 2:  # noqa: PLR2004 - the usual file has one name
+        if node.links < 2:
             return False
         link = self.plan.first_name(node, path, file)
         if link is None:
@@ -103,6 +103,10 @@ class Job:
         name = error.object_name if isinstance(error, DamageError) else ""
         problem = Problem(self.shown_path(path), _message(error), object_name=name)
         self.reporter.problem(problem)
+
+    def warn(self, message: str) -> None:
+        """Something was not done that is not about one entry."""
+        self.reporter.problem(Problem(b"", message))
 
     def shown_path(self, path: bytes) -> bytes:
         """As people know the entry: with the directory that they named."""

@@ -120,15 +120,20 @@ class Plan:
     Attributes:
         files: how many are to be written.
         new_bytes: that they will take on the disk, without holes.
+        replaced_bytes: that the files take whose places they get.
+        link_count: how many links are to be made.
     """
 
     def __init__(self) -> None:
         self.files = 0
         self.new_bytes = 0
+        self.replaced_bytes = 0
+        self.link_count = 0
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.executescript(_SCHEMA)
         self._last_file = 0
         self._file_pieces = 0
+        self._file_bytes = 0
         self._sources: list[FrameLocation | None] = []
         self._by_frame: dict[tuple[bytes, int], int] = {}
         self._local_left = 0
@@ -144,6 +149,7 @@ class Plan:
         """Start a file; it counts only once `finish_file` was called for it."""
         self._last_file += 1
         self._file_pieces = 0
+        self._file_bytes = 0
         return self._last_file
 
     def add_stored(self, offset: int, blob_id: BlobId, location: BlobLocation) -> None:
@@ -151,19 +157,23 @@ class Plan:
         source = self._source_of(location.frame)
         place = (location.length, location.plain_length, blob_id, location.base)
         self._add((source, location.offset, self._last_file, offset, *place))
+        self._file_bytes += location.plain_length
 
     def add_local(self, offset: int, blob_id: BlobId, length: int) -> None:
         """A piece of the file that its predecessor on the disk has already."""
         source = self._local()
         self._add((source, 0, self._last_file, offset, 0, length, blob_id, None))
+        self._file_bytes += length
 
-    def finish_file(self, path: bytes, node: Node) -> None:
+    def finish_file(self, path: bytes, node: Node, replaced_bytes: int) -> None:
         """All pieces were added; what lies between them are holes."""
         if not self._file_pieces:
             self.add_local(0, BlobId(b""), 0)
         row = (self._last_file, path, self._file_pieces, _freeze(node))
         self._files.append(row)
         self.files += 1
+        self.new_bytes += self._file_bytes
+        self.replaced_bytes += replaced_bytes
 
     def first_name(self, node: Node, path: bytes, file: int) -> PlannedLink | None:
         """The link to be made if the node's inode has a name already.
@@ -183,6 +193,7 @@ class Plan:
     def add_link(self, link: PlannedLink) -> None:
         """Make it at the end."""
         self._database.execute("INSERT INTO links VALUES (?, ?, ?)", link)
+        self.link_count += 1
 
     def add_directory(self, directory: PlannedDirectory) -> None:
         """Finish it at the end; parents are added before what is in them."""

@@ -5,6 +5,7 @@ are compared with what stands in their place, a batch at a time in worker thread
 what differs goes into the plan, in the order of the walk.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -54,11 +55,13 @@ class _Finding(NamedTuple):
         verdict: what is to be done.
         matches: for each reference of the file, 1 if the file on the disk has
             its bytes in the same place; empty if nothing was compared.
+        replaced_bytes: size of the file that is to be replaced.
         error: why the file cannot be restored.
     """
 
     verdict: _Verdict
     matches: bytes = b""
+    replaced_bytes: int = 0
     error: Exception | None = None
 
 
@@ -123,9 +126,7 @@ class Survey:
             self._new_prefix = path + b"/" if path else b""
         self._job.tell("new", path)
 
-    def _examine(
-        self, batch: list[_Candidate]
-    ) -> list[tuple[_Candidate, _Finding]]:
+    def _examine(self, batch: list[_Candidate]) -> list[tuple[_Candidate, _Finding]]:
         """Runs in a worker."""
         return [
             (candidate, _NEW if candidate.is_new else self._finding(candidate))
@@ -148,23 +149,41 @@ class Survey:
         if not stat.S_ISREG(status.st_mode):
             job.clear_directory(path, status)
             return _NEW
-        matches = self._matches(path, node)
-        if not _is_same(node, status, matches):
-            return _Finding(_Verdict.CHANGED, matches)
-        job.target.set_metadata(path, node)
-        return _Finding(_Verdict.SAME)
+        return self._compared_content(path, node, status)
 
-    def _matches(self, path: bytes, node: Node) -> bytes:
-        repository = self._job.repository
+    def _compared_content(
+        self, path: bytes, node: Node, status: os.stat_result
+    ) -> _Finding:
         try:
             fd = self._job.target.open_existing(path)
         except OSError:
-            return b""  # it cannot be compared, but perhaps replaced
+            return _Finding(_Verdict.CHANGED)  # perhaps it can be replaced unread
         try:
-            refs = file_refs(repository.reader, node)
-            return bytes(match_refs(fd, refs, repository.blob_id))
+            matches = self._matches(fd, node)
+            is_same = _is_same(node, status, matches) and self._is_accepted(
+                path, node, fd
+            )
         finally:
             os.close(fd)
+        verdict = _Verdict.SAME if is_same else _Verdict.CHANGED
+        return _Finding(verdict, matches, status.st_size)
+
+    def _matches(self, fd: int, node: Node) -> bytes:
+        repository = self._job.repository
+        refs = file_refs(repository.reader, node)
+        return bytes(match_refs(fd, refs, repository.blob_id))
+
+    def _is_accepted(self, path: bytes, node: Node, fd: int) -> bool:
+        """Whether a file with the right content could be given its metadata."""
+        if node.links > 1:
+            self._job.target.mark_verified(path, fd)
+        try:
+            self._job.target.set_metadata(path, node)
+        except OSError as error:
+            if error.errno != errno.EMLINK:
+                raise
+            return False  # other names would change with it
+        return True
 
     def _decide(self, candidate: _Candidate, finding: _Finding) -> None:
         job, (path, node, _) = self._job, candidate
@@ -198,7 +217,7 @@ class Survey:
         except DamageError as error:
             job.fail(path, error, file)
             return
-        job.plan.finish_file(path, node)
+        job.plan.finish_file(path, node, finding.replaced_bytes)
         job.tell("new" if finding.verdict is _Verdict.NEW else "changed", path)
 
     def _plan_pieces(self, node: Node, matches: bytes) -> None:

@@ -1,0 +1,213 @@
+"""``chunkvault backup``: take a snapshot."""
+
+import os
+import sys
+from argparse import Action, ArgumentParser, Namespace
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from chunkvault.cli.context import Context
+from chunkvault.cli.output import printable
+from chunkvault.cli.sources import (
+    missing_paths,
+    read_path_list,
+    read_rule_file,
+    source_path,
+)
+from chunkvault.errors import ChunkvaultError, UsageError
+from chunkvault.report import Problem
+
+if TYPE_CHECKING:
+    from chunkvault.operations.backup import BackupOptions
+
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = """\
+A PATTERN is written as in a .gitignore and compared with absolute paths: '*.o' is
+any such name, '/home/*/tmp' is anchored, 'cache/' is folders only, '**' any number
+of folders. Of the patterns that fit, the last one on the command line wins.
+
+Exit code 3: the snapshot was taken, but some files could not be read; each is named.
+
+examples:
+  chunkvault backup ~/Documents
+  chunkvault backup /home /etc --exclude-caches --exclude '*.iso' --tag daily
+  chunkvault backup ~ --exclude '*.log' --include important.log
+  find /srv -newer stamp -print0 | chunkvault backup --files-from - --null
+  mysqldump --all-databases | chunkvault backup --stdin database.sql
+"""
+
+
+class _AddRule(Action):
+    """Collects patterns of all kinds in one list, in their order."""
+
+    def __call__(
+        self,
+        parser: ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[object] | None,
+        option_string: str | None = None,
+    ) -> None:
+        del parser
+        namespace.rules = [*namespace.rules, (option_string, values)]
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare what to back up, and how."""
+    parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or folder")
+    parser.add_argument(
+        "--files-from",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="paths, one on each line, taken as they are; - is standard input",
+    )
+    parser.add_argument(
+        "-0", "--null", action="store_true", help="paths in FILE end with a zero byte"
+    )
+    parser.add_argument(
+        "--stdin", metavar="NAME", help="store standard input as a file of this name"
+    )
+    _add_selection(parser)
+    _add_snapshot_options(parser)
+    parser.add_argument(
+        "-n", "--dry-run", action="store_true", help="store nothing; -v lists the files"
+    )
+    parser.add_argument(
+        "--force-rescan", action="store_true", help="read unchanged files as well"
+    )
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads")
+
+
+def run(arguments: Namespace, context: Context) -> int:
+    """Take the snapshot and sum it up."""
+    # Cipher, compression and hashes come along; --help does not wait for them.
+    from chunkvault.cli.summaries import backup_lines, show
+    from chunkvault.operations.backup import backup
+
+    options = _read_options(arguments, context)
+    missing = missing_paths(options.paths)
+    with (
+        context.open_repository() as repository,
+        context.reporter(lists_entries=options.list_entries) as reporter,
+    ):
+        for path in missing:
+            reporter.problem(Problem(path, "there is no such file or folder"))
+        summary = backup(repository, options, reporter)
+    lines = backup_lines(summary, options.time_ns, context)
+    snapshot_id = summary.snapshot_id.hex() if summary.snapshot_id else None
+    show(summary, lines, context, snapshot_id=snapshot_id)
+    return 3 if summary.failed or missing else 0
+
+
+def _add_selection(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("what is left out")
+    group.set_defaults(rules=[])
+    for option, metavar, text in (
+        ("--exclude", "PATTERN", "leave out what fits"),
+        ("--include", "PATTERN", "keep what fits, though an earlier pattern does, too"),
+        ("--exclude-file", "FILE", "patterns, one on each line, ! in front to keep"),
+    ):
+        group.add_argument(option, action=_AddRule, metavar=metavar, help=text)
+    group.add_argument(
+        "--exclude-caches",
+        action="store_true",
+        help="leave out the content of folders with a valid CACHEDIR.TAG",
+    )
+    group.add_argument(
+        "--exclude-if-present",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="leave out the content of folders that hold NAME",
+    )
+    group.add_argument(
+        "-x", "--one-file-system", action="store_true", help="do not cross into others"
+    )
+
+
+def _add_snapshot_options(parser: ArgumentParser) -> None:
+    group = parser.add_argument_group("the snapshot")
+    group.add_argument(
+        "--tag",
+        action="append",
+        default=[],
+        dest="tags",
+        metavar="TAG",
+        help="a word to find the snapshot by; may be given several times",
+    )
+    group.add_argument("--host", metavar="NAME", help="instead of this machine's name")
+    group.add_argument("--time", metavar="TIME", help="instead of the present")
+
+
+def _read_options(arguments: Namespace, context: Context) -> "BackupOptions":
+    from chunkvault.localfs.patterns import Selection
+    from chunkvault.operations.backup import BackupOptions
+
+    rules = _read_rules(arguments.rules)
+    is_stream = arguments.stdin is not None
+    return BackupOptions(
+        paths=() if is_stream else _read_paths(arguments, context),
+        time_ns=_time(arguments.time, context),
+        host=arguments.host or context.host,
+        user=context.user,
+        tags=tuple(arguments.tags),
+        selection=Selection.of(rules),
+        exclude_texts=rules,
+        one_file_system=arguments.one_file_system,
+        exclude_caches=arguments.exclude_caches,
+        exclude_if_present=tuple(map(os.fsencode, arguments.exclude_if_present)),
+        force_rescan=arguments.force_rescan,
+        dry_run=arguments.dry_run,
+        stdin_name=_stdin_name(arguments),
+        stdin=sys.stdin.buffer if is_stream else None,
+        skip_directories=context.local_directories(),
+        workers=max(arguments.workers, 0),
+        list_entries=context.settings.is_verbose,
+        estimate=context.shows_progress,
+    )
+
+
+def _read_paths(arguments: Namespace, context: Context) -> tuple[bytes, ...]:
+    given = [os.fsencode(path) for path in arguments.paths]
+    for name in arguments.files_from:
+        given += read_path_list(name, is_null=arguments.null)
+    if not given:
+        raise UsageError(
+            "nothing to back up was named", hint="chunkvault backup ~/Documents"
+        )
+    paths = tuple(dict.fromkeys(map(source_path, given)))
+    if len(missing_paths(paths)) == len(paths):
+        raise ChunkvaultError(f"{printable(paths[0])}: there is no such file or folder")
+    for path in filter(os.path.islink, paths):
+        shown = printable(path)
+        context.note(f"{shown} is a symbolic link, and stored as one ({shown}/ is not)")
+    return paths
+
+
+def _read_rules(given: Sequence[tuple[str, str]]) -> tuple[str, ...]:
+    """The rules in the order of the command line, includes behind a ``!``."""
+    rules: list[str] = []
+    for option, value in given:
+        if option == "--exclude-file":
+            rules += read_rule_file(value)
+        else:
+            rules.append(value if option == "--exclude" else f"!{value}")
+    return tuple(rules)
+
+
+def _stdin_name(arguments: Namespace) -> bytes | None:
+    if arguments.stdin is None:
+        return None
+    if arguments.paths or arguments.files_from:
+        raise UsageError("--stdin stands alone: no PATH, no --files-from")
+    return os.fsencode(arguments.stdin)
+
+
+def _time(text: str | None, context: Context) -> int:
+    if text is None:
+        return context.now_ns
+    time_ns = context.parse_time(text)
+    if time_ns < 0:
+        raise UsageError("a snapshot cannot be older than 1970")
+    return time_ns

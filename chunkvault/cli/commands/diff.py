@@ -1,0 +1,72 @@
+"""``chunkvault diff``: compare two snapshots."""
+
+from argparse import ArgumentParser, Namespace
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from chunkvault.cli.context import Context
+from chunkvault.cli.output import path_fields, printable
+from chunkvault.cli.snapshot_query import absolute_path
+
+if TYPE_CHECKING:
+    from chunkvault.format.snapshot import StoredSnapshot
+    from chunkvault.operations.diff import Difference
+    from chunkvault.repository import Repository
+
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = """\
+In front of each path stands what happened to it on the way from A to B:
+  +  added    -  removed    M  changed    U  only owner, mode, time or attributes
+
+examples:
+  chunkvault diff latest~1 latest
+  chunkvault diff 1a2b3c4d latest ~/Documents
+"""
+
+_SIGNS = {"added": "+", "removed": "-", "changed": "M", "metadata": "U"}
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the two snapshots."""
+    parser.add_argument("old", metavar="A", help="a snapshot: id, latest, latest~1")
+    parser.add_argument("new", metavar="B", help="another one")
+    parser.add_argument("path", metavar="PATH", nargs="?", help="only this and below")
+
+
+def run(arguments: Namespace, context: Context) -> int:
+    """List what differs; differences are no failure."""
+    from chunkvault.operations.diff import diff  # brings the repository along
+
+    path = None if arguments.path is None else absolute_path(arguments.path)
+    with context.open_repository() as repository:
+        old = _find(repository, arguments.old)
+        new = _find(repository, arguments.new)
+        differences = diff(repository, old, new, path)
+        if context.settings.is_json:
+            context.output.json_array(_fields(one, context) for one in differences)
+            return 0
+        counts: Counter[str] = Counter()
+        for one in differences:
+            counts[one.change] += 1
+            context.output.line(f"{_SIGNS[one.change]}  {printable(one.path)}")
+    if not context.settings.is_quiet:
+        total = ", ".join(f"{counts[change]:,} {change}" for change in _SIGNS)
+        context.output.line(total)
+    return 0
+
+
+def _find(repository: "Repository", wanted: str) -> "StoredSnapshot":
+    from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
+
+    return Catalog(repository).find(SnapshotQuery(snapshot=wanted))
+
+
+def _fields(difference: "Difference", context: Context) -> dict[str, object]:
+    from chunkvault.cli.records import node_fields
+
+    path, change, *nodes = difference
+    fields: dict[str, object] = {**path_fields(path), "change": change}
+    for side, node in zip(("old", "new"), nodes, strict=True):
+        fields[side] = None if node is None else node_fields(path, node, context)
+    return fields

@@ -1,0 +1,54 @@
+"""``chunkvault find``: look for names in all snapshots."""
+
+import os
+from argparse import ArgumentParser, Namespace
+
+from chunkvault.cli.context import Context
+from chunkvault.cli.output import human_size, printable
+from chunkvault.cli.snapshot_query import add_filter_arguments, find_snapshots
+
+__all__ = ["EXAMPLES", "add_arguments", "run"]
+
+EXAMPLES = """\
+PATTERN has *, ? and [abc] as in a shell. With a slash in it, it is compared with
+the whole path, else with the name. Nothing found gives exit code 1.
+
+examples:
+  chunkvault find 'letter*.txt'
+  chunkvault find '/home/*/Documents/*.odt' --host laptop
+"""
+
+
+def add_arguments(parser: ArgumentParser) -> None:
+    """Declare the pattern."""
+    parser.add_argument("pattern", metavar="PATTERN", help="quoted from the shell")
+    add_filter_arguments(parser)
+
+
+def run(arguments: Namespace, context: Context) -> int:
+    """List what fits: each path once, with the newest snapshot that has it."""
+    # What reads trees takes longer to load than --help may take.
+    from chunkvault.cli.records import node_fields, snapshot_list
+    from chunkvault.operations.find import find
+
+    is_found = False
+    with context.open_repository() as repository:
+        snapshots = find_snapshots(repository, arguments, context)
+        matches = find(repository, snapshots, os.fsencode(arguments.pattern))
+        if context.settings.is_json:
+            found = [
+                {
+                    **node_fields(path, node, context),
+                    "snapshots": [stored.snapshot_id.hex() for stored in holders],
+                }
+                for path, node, holders in matches
+            ]
+            context.output.json_array(found)
+            return 0 if found else 1
+        for path, node, holders in matches:
+            is_found = True
+            context.output.line(
+                f"{context.local_time(node.mtime_ns)}  {human_size(node.size):>10}"
+                f"  {printable(path)}  [{snapshot_list(holders)}]"
+            )
+    return 0 if is_found else 1

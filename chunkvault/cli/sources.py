@@ -1,0 +1,57 @@
+"""What a backup is given: paths, lists of paths, files of patterns."""
+
+import os
+import sys
+
+from chunkvault.cli.output import printable
+from chunkvault.errors import UsageError
+
+__all__ = ["missing_paths", "read_path_list", "read_rule_file", "source_path"]
+
+
+def source_path(path: bytes) -> bytes:
+    """The absolute path of what a person named.
+
+    Symbolic links are not followed, except one that is named with a slash behind
+    it, as other programs have it.
+
+    Raises:
+        UsageError: it is empty, or no path at all.
+    """
+    if not path or b"\0" in path:
+        raise UsageError("a path to back up is empty, or no path at all")
+    absolute = os.path.abspath(path).replace(b"//", b"/")
+    if path.endswith(b"/") and os.path.islink(absolute):
+        return os.path.realpath(absolute)
+    return absolute
+
+
+def missing_paths(paths: tuple[bytes, ...]) -> list[bytes]:
+    """Those that do not exist."""
+    return [path for path in paths if not os.path.lexists(path)]
+
+
+def read_path_list(name: str, *, is_null: bool) -> list[bytes]:
+    """Paths from a file, or from standard input for ``-``, taken as they are.
+
+    Args:
+        name: of the file.
+        is_null: whether a zero byte ends each path, rather than the line.
+    """
+    data = sys.stdin.buffer.read() if name == "-" else _read(name)
+    return [path for path in data.split(b"\0" if is_null else b"\n") if path]
+
+
+def read_rule_file(name: str) -> list[str]:
+    """The patterns in a file."""
+    from chunkvault.localfs.patterns import read_rules  # loads a library of patterns
+
+    return read_rules(_read(name))
+
+
+def _read(name: str) -> bytes:
+    try:
+        with open(name, "rb") as file:
+            return file.read()
+    except OSError as error:
+        raise UsageError(f"cannot read {printable(name)}: {error.strerror}") from error

@@ -1,0 +1,84 @@
+"""A directory that is being walked, in step with the parent snapshot."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chunkvault.format.node import Node
+from chunkvault.format.tree import TreeBuilder
+from chunkvault.localfs.scan import SourceDirectory
+
+__all__ = [
+    "Level",
+    "ParentNodes",
+    "are_alike",
+    "identities",
+    "identity",
+    "is_directory",
+]
+
+
+@dataclass(slots=True)
+class Level:
+    """A directory that is being walked: one element of the stack."""
+
+    directory: SourceDirectory
+    path: bytes
+    names: Iterator[bytes]
+    tree: TreeBuilder
+    before: "ParentNodes"
+    node: Node
+    parent_node: Node | None
+    is_same: bool = True
+
+
+class ParentNodes:
+    """The nodes of the same directory in the parent snapshot, in step by name."""
+
+    def __init__(self, nodes: Iterator[Node]) -> None:
+        self._nodes = nodes
+        self._next: Node | None = None
+        self.skipped = False
+        self._advance()
+
+    def take(self, name: bytes) -> Node | None:
+        """The node of this name; names are asked for in order."""
+        while self._next is not None and self._next.name < name:
+            self.skipped = True
+            self._advance()
+        if self._next is None or self._next.name != name:
+            return None
+        node = self._next
+        self._advance()
+        return node
+
+    def is_used_up(self) -> bool:
+        """Whether every node was taken."""
+        return self._next is None and not self.skipped
+
+    def _advance(self) -> None:
+        self._next = next(self._nodes, None)
+
+
+def is_directory(status: os.stat_result) -> bool:
+    """Whether it is one itself, not a link to one."""
+    return status.st_mode & 0o170000 == 0o040000
+
+
+def identity(status: os.stat_result) -> tuple[int, int]:
+    """What no two files of a machine share at one time."""
+    return status.st_dev, status.st_ino
+
+
+def identities(paths: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
+    """The identity of each path that is there."""
+    for path in paths:
+        try:
+            yield identity(os.stat(path))
+        except OSError:
+            continue
+
+
+def are_alike(node: Node, parent_node: Node) -> bool:
+    """Equal but for the device, whose number changes from boot to boot."""
+    return node._replace(device=parent_node.device) == parent_node

@@ -1,0 +1,87 @@
+"""The check as a whole: three questions, one summary."""
+
+from chunkvault.format.snapshot import StoredSnapshot
+from chunkvault.ids import VolumeId
+from chunkvault.operations.check.chunks import ChunkJudge
+from chunkvault.operations.check.data import choose_volumes, read_volumes
+from chunkvault.operations.check.ledger import Ledger
+from chunkvault.operations.check.objects import (
+    check_objects,
+    load_snapshots,
+    snapshots_gone,
+)
+from chunkvault.operations.check.records import CheckOptions, CheckSummary
+from chunkvault.operations.check.structure import StructureCheck
+from chunkvault.report import Progress, Reporter
+from chunkvault.repository import Repository
+
+__all__ = ["check"]
+
+
+def check(
+    repository: Repository, options: CheckOptions, reporter: Reporter
+) -> CheckSummary:
+    """Look for damage, and for the files and snapshots that suffer from it.
+
+    Everything is looked at whatever is found. The repository should have been
+    opened without a cache: what a local copy can still give is not on the
+    backend for certain. Memory does not grow with the data, only by some bytes
+    for each distinct directory.
+    """
+    ledger = Ledger(reporter)
+    found = check_objects(repository, ledger)
+    snapshots = load_snapshots(repository, ledger)
+    gone = snapshots_gone(repository, options.remembered)
+    chosen, read_bytes = choose_volumes(repository, options, found.missing)
+    damaged = _read(repository, ledger, reporter, (chosen, read_bytes))
+    judge = ChunkJudge(repository, found.missing, damaged | found.resized)
+    progress = Progress(task="check the files")
+    structure = StructureCheck(repository.reader, judge, ledger, progress)
+    _walk(structure, snapshots, progress, reporter)
+    return CheckSummary(
+        snapshots=len(snapshots),
+        trees=structure.trees,
+        files=progress.done_files,
+        chunks=structure.chunks,
+        volumes=found.volumes,
+        stored_bytes=found.stored_bytes,
+        read_volumes=len(chosen),
+        read_bytes=read_bytes,
+        index_runs=found.index_runs,
+        key_slots=found.key_slots,
+        notes=tuple(ledger.notes),
+        gone=gone,
+        damage=ledger.damage(),
+    )
+
+
+def _read(
+    repository: Repository,
+    ledger: Ledger,
+    reporter: Reporter,
+    chosen: tuple[frozenset[VolumeId], int],
+) -> frozenset[bytes]:
+    if not chosen[0]:
+        return frozenset()
+    progress = Progress(
+        task="read the volumes", total_files=len(chosen[0]), total_bytes=chosen[1]
+    )
+    reporter.begin(progress)
+    try:
+        return read_volumes(repository, ledger, chosen[0], progress)
+    finally:
+        reporter.end()
+
+
+def _walk(
+    structure: StructureCheck,
+    snapshots: list[StoredSnapshot],
+    progress: Progress,
+    reporter: Reporter,
+) -> None:
+    reporter.begin(progress)
+    try:
+        for stored in snapshots:
+            structure.check(stored)
+    finally:
+        reporter.end()

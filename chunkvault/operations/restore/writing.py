@@ -1,0 +1,186 @@
+"""The second step: frame by frame, give all files their parts of it.
+
+Batches of frames go to worker threads, which fetch, open and check them and write
+the files: making files is what a restore costs on most disks.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from chunkvault.errors import ChunkvaultError, DamageError, TargetFull
+from chunkvault.format.blob import BlobKind
+from chunkvault.operations.restore.assembly import Assembly
+from chunkvault.operations.restore.job import Job
+from chunkvault.operations.restore.plan import Piece, PieceGroup
+from chunkvault.repository import FrameLocation
+from chunkvault.snapshots.matching import read_chunk
+from chunkvault.workers import WorkerGroup
+
+__all__ = ["write_files"]
+
+_BATCH_BYTES = 4 << 20
+_BATCH_PIECES = 4096
+
+
+def write_files(job: Job) -> None:
+    """Write everything that is in the plan.
+
+    Raises:
+        TargetFull: there is no space for it.
+    """
+    _check_space(job)
+    writer = _Writer(job)
+    workers = job.options.workers
+    with WorkerGroup(workers, 2 * workers) as group:
+        for batch in _batches(job.plan.groups()):
+            group.submit(writer.write, batch)
+
+
+def _check_space(job: Job) -> None:
+    """Raise `TargetFull` now rather than after hours."""
+    space = os.statvfs(job.options.target)
+    free_bytes = space.f_bfree * space.f_frsize
+    if job.plan.new_bytes - job.plan.replaced_bytes > free_bytes:
+        shown = job.options.target.decode(errors="backslashreplace")
+        raise TargetFull(
+            f"{job.plan.new_bytes:,} bytes do not fit into {shown}, "
+            f"where {free_bytes:,} are free",
+            hint="free some space, or choose another target",
+        )
+
+
+def _batches(groups: Iterator[PieceGroup]) -> Iterator[list[PieceGroup]]:
+    batch: list[PieceGroup] = []
+    plain_bytes = pieces = 0
+    for group in groups:
+        batch.append(group)
+        pieces += len(group.pieces)
+        plain_bytes += group.frame.plain_length if group.frame else 0
+        if plain_bytes >= _BATCH_BYTES or pieces >= _BATCH_PIECES:
+            yield batch
+            batch, plain_bytes, pieces = [], 0, 0
+    if batch:
+        yield batch
+
+
+@dataclass(slots=True)
+class _Counts:
+    files: int = 0
+    bytes: int = 0
+    read_bytes: int = 0
+
+
+@dataclass(slots=True)
+class _Writer:
+    """Writes batches; any thread may, several at once."""
+
+    job: Job
+    assembly: Assembly = field(init=False)
+
+    def __post_init__(self) -> None:
+        job = self.job
+        self.assembly = Assembly(job.target, may_replace=job.may_replace)
+
+    def write(self, batch: list[PieceGroup]) -> None:
+        """Write all pieces of a batch.
+
+        Raises:
+            TargetFull: there is no space.
+        """
+        counts = _Counts()
+        self._write_local(batch, counts)
+        self._write_stored(batch, counts)
+        job = self.job
+        with job.lock:
+            job.tally.files_restored += counts.files
+            job.tally.restored_bytes += counts.bytes
+            job.tally.read_bytes += counts.read_bytes
+            job.progress.done_files += counts.files
+            job.progress.done_bytes += counts.bytes
+            job.progress.current = job.shown_path(batch[-1].pieces[-1].path)
+
+    def _write_local(self, batch: list[PieceGroup], counts: _Counts) -> None:
+        for group in batch:
+            if group.frame is None:
+                for piece in group.pieces:
+                    self._add_local(piece, counts)
+
+    def _add_local(self, piece: Piece, counts: _Counts) -> None:
+        try:
+            data = self._read_existing(piece)
+        except OSError as error:
+            self._give_up(piece, error)
+        else:
+            self._add(piece, data, counts)
+
+    def _read_existing(self, piece: Piece) -> bytes:
+        """A piece out of the file that is about to be replaced."""
+        if not piece.length:
+            return b""
+        fd = self.job.target.open_existing(piece.path)
+        try:
+            chunk = (piece.length, piece.blob_id)
+            data = read_chunk(fd, piece.offset, chunk, self.job.repository.blob_id)
+        finally:
+            os.close(fd)
+        if data is None:
+            raise OSError(0, "somebody changed the file that was to be replaced")
+        return data
+
+    def _write_stored(self, batch: list[PieceGroup], counts: _Counts) -> None:
+        wanted = {group.frame: group.pieces for group in batch if group.frame}
+        # In the order of the volumes, so that neighbours come in one read.
+        frames = sorted(wanted, key=_place_in_repository)
+        for frame, content in self.job.repository.reader.read_frames(frames):
+            counts.read_bytes += frame.stored_length
+            self._write_frame(frame, content, wanted[frame], counts)
+
+    def _write_frame(
+        self,
+        frame: FrameLocation,
+        content: bytes | DamageError,
+        pieces: list[Piece],
+        counts: _Counts,
+    ) -> None:
+        last_id, data = b"", b""
+        for piece in pieces:
+            if piece.blob_id != last_id:
+                try:
+                    data = self._extract(piece, frame, content)
+                except DamageError as error:
+                    self._give_up(piece, error)
+                    continue
+                last_id = piece.blob_id
+            self._add(piece, data, counts)
+
+    def _extract(
+        self, piece: Piece, frame: FrameLocation, content: bytes | DamageError
+    ) -> bytes:
+        reader = self.job.repository.reader
+        try:
+            if isinstance(content, DamageError):
+                raise content
+            location = piece.location(frame)
+            data = reader.extract(BlobKind.CHUNK, piece.blob_id, location, content)
+        except DamageError:
+            # The chunk may have been stored a second time, elsewhere.
+            data = reader.load(BlobKind.CHUNK, piece.blob_id)
+        if len(data) != piece.length:
+            raise DamageError("a chunk does not have the length of its place")
+        return data
+
+    def _add(self, piece: Piece, data: bytes, counts: _Counts) -> None:
+        try:
+            counts.files += self.assembly.add(piece, data)
+            counts.bytes += len(data)
+        except (OSError, ChunkvaultError) as error:
+            self._give_up(piece, error)
+
+    def _give_up(self, piece: Piece, error: Exception) -> None:
+        if self.assembly.give_up(piece):
+            self.job.fail(piece.path, error, piece.file)
+
+
+def _place_in_repository(frame: FrameLocation) -> tuple[bytes, int]:
+    return frame.volume.volume_id, frame.number

@@ -1,0 +1,1 @@
+"""Trees of files over blobs: what a snapshot holds."""
