@@ -31,6 +31,9 @@ _OTHER_WORDS = {
 }
 """What other programs call it."""
 
+_MARK = "\0"
+"""No word of a command line can hold it."""
+
 _SHORT_VALUE_OPTIONS = {name[1] for name in GLOBAL_VALUE_OPTIONS if len(name) == 2}
 
 
@@ -65,7 +68,10 @@ def parse_command(
     command = _find_command(name)
     parser = build_parser(name, command)
     # Paths and options may alternate: backup A --exclude B C
-    return command, parser.parse_intermixed_args(list(words))
+    arguments = parser.parse_intermixed_args(_mark_plain_words(words))
+    for key, value in vars(arguments).items():
+        setattr(arguments, key, _unmark(value))
+    return command, arguments
 
 
 def build_parser(name: str, command: Command) -> argparse.ArgumentParser:
@@ -105,6 +111,23 @@ example:
   chunkvault history ~/Documents/letter.txt
   chunkvault restore ~/Documents/letter.txt --at 7D --to /tmp/restored
 """
+
+
+def _mark_plain_words(words: Sequence[str]) -> list[str]:
+    """Take out ``--``, and mark the words after it so that none is an option.
+
+    argparse loses track of ``--`` where options and paths alternate.
+    """
+    if "--" not in words:
+        return list(words)
+    place = words.index("--")
+    return [*words[:place], *(_MARK + word for word in words[place + 1 :])]
+
+
+def _unmark(value: object) -> object:
+    if isinstance(value, str):
+        return value.removeprefix(_MARK)
+    return [_unmark(one) for one in value] if isinstance(value, list) else value
 
 
 def _takes_next_word(word: str) -> bool:

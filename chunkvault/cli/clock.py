@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta, tzinfo
 
 __all__ = ["LocalZone", "now_ns"]
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
 
 def now_ns() -> int:
     """Nanoseconds since the epoch."""
@@ -43,5 +45,8 @@ class LocalZone(tzinfo):
 
     def fromutc(self, moment: datetime) -> datetime:
         """The local moment for one that is given in UTC."""
-        local = moment.replace(tzinfo=UTC).astimezone()
-        return local.replace(tzinfo=self)
+        seconds = (moment.replace(tzinfo=UTC) - _EPOCH) // timedelta(seconds=1)
+        # Of the ways to a local time only this one says which of two equal hours
+        # in autumn it is: in the attribute fold.
+        local = datetime.fromtimestamp(seconds)  # noqa: DTZ006
+        return local.replace(tzinfo=self, microsecond=moment.microsecond)

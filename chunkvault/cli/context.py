@@ -13,7 +13,7 @@ from chunkvault.cli.output import Output, printable
 from chunkvault.cli.process import forbid_inspection, keep_freed_memory
 from chunkvault.cli.reporters import ClosingReporter, JsonReporter, PlainReporter
 from chunkvault.cli.settings import Settings
-from chunkvault.errors import UsageError
+from chunkvault.errors import RepositoryNotFound, UsageError
 from chunkvault.timespec import format_iso, format_time, parse_time
 
 if TYPE_CHECKING:
@@ -130,6 +130,7 @@ class Context:
     def open_repository(self, *, use_cache: bool = True) -> Iterator["Repository"]:
         """The repository, through the cache if there is to be one."""
         # The repository brings cipher, compression and hashes along.
+        from chunkvault.backends.location import describe
         from chunkvault.repository import cached, open_repository
 
         with self.open_backend() as backend:
@@ -137,9 +138,14 @@ class Context:
             source = backend if directory is None else cached(backend, directory)
             extra_verify = self.settings.extra_verify
             secret = self.secret()
-            with open_repository(
-                source, secret, extra_verify=extra_verify
-            ) as repository:
+            try:
+                repository = open_repository(source, secret, extra_verify=extra_verify)
+            except RepositoryNotFound as error:
+                where = describe(self.location)
+                raise RepositoryNotFound(
+                    f"there is no repository at {where}"
+                ) from error
+            with repository:
                 yield repository
                 self._warn(repository)
 

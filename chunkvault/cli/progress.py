@@ -29,7 +29,7 @@ __all__ = ["Speedometer", "TerminalReporter"]
 
 _REFRESHES_PER_SECOND = 4
 _RATE_WINDOW_S = 10.0
-_BAR_WIDTH = 24
+_BAR_WIDTH = 16
 
 
 class Speedometer:
@@ -98,25 +98,27 @@ class TerminalReporter:
     def _render(self, progress: Progress) -> RenderableType:
         done, total = progress.done_bytes, progress.total_bytes
         rate = self._speed.read(time.monotonic(), done)
-        line = Table.grid(padding=(0, 2))
         cells: list[RenderableType] = [Text(progress.task, style="bold")]
         if total:
             # An estimate may turn out too low; a bar does not go beyond its end.
             bar = ProgressBar(total=total, completed=min(done, total), width=_BAR_WIDTH)
             cells += [bar, Text(f"{min(done / total, 1):4.0%}")]
-        cells += [
-            Text(_amount(progress.done_files, progress.total_files)),
-            Text(human_size(done) + (f" of {human_size(total)}" if total else "")),
-            Text(f"{human_size(int(rate))}/s"),
-        ]
+        of_total = f" of {human_size(total)}" if total else ""
+        cells += [Text(human_size(done) + of_total), Text(f"{human_size(int(rate))}/s")]
         if total and rate and done < total:
             cells.append(Text(f"{human_duration((total - done) / rate)} left"))
-        line.add_row(*cells)
-        current = printable(progress.current)
-        return Group(
-            line, Text(current, style="dim", no_wrap=True, overflow="ellipsis")
-        )
+        return Group(_in_one_line(cells), _in_one_line([_files(progress)]))
 
 
-def _amount(done: int, total: int | None) -> str:
-    return count(done, "file") if not total else f"{done:,} of {count(total, 'file')}"
+def _in_one_line(cells: list[RenderableType]) -> Table:
+    line = Table.grid(padding=(0, 2))
+    for _ in cells:
+        line.add_column(no_wrap=True, overflow="ellipsis")
+    line.add_row(*cells)
+    return line
+
+
+def _files(progress: Progress) -> Text:
+    done, total = progress.done_files, progress.total_files
+    number = f"{done:,} of {count(total, 'file')}" if total else count(done, "file")
+    return Text(f"{number}  {printable(progress.current)}", style="dim")

@@ -5,15 +5,20 @@ are limited before anything large is built, and small records must be in the one
 form that `pack` writes.
 """
 
-from typing import Any
+from typing import Any, TypeVar
 
 import msgpack
 
 from chunkvault.errors import FormatError
 
-__all__ = ["MAX_PACKED_BYTES", "pack", "unpack", "unpack_canonical"]
+__all__ = ["MAX_PACKED_BYTES", "pack", "typed", "unpack", "unpack_canonical"]
 
 MAX_PACKED_BYTES = 32 << 20
+
+_MAX_ARRAY_ITEMS = 1 << 20
+_MAX_MAP_ITEMS = 1 << 10
+
+_Value = TypeVar("_Value")
 
 
 def pack(value: Any) -> bytes:  # noqa: ANN401 - any msgpack value
@@ -31,8 +36,16 @@ def unpack(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401
     if len(data) > MAX_PACKED_BYTES:
         raise FormatError("record is too large")
     try:
-        return msgpack.unpackb(data, raw=False, strict_map_key=True, max_ext_len=0)
-    except (ValueError, TypeError, msgpack.UnpackException) as error:
+        # Arrays are allocated at the length they claim: no more than can follow.
+        return msgpack.unpackb(
+            data,
+            raw=False,
+            strict_map_key=True,
+            max_array_len=min(len(data), _MAX_ARRAY_ITEMS),
+            max_map_len=min(len(data), _MAX_MAP_ITEMS),
+            max_ext_len=0,
+        )
+    except (ValueError, TypeError, MemoryError, msgpack.UnpackException) as error:
         raise FormatError(f"record cannot be decoded: {error}") from None
 
 
@@ -52,4 +65,15 @@ def unpack_canonical(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN4
         raise FormatError(f"record cannot be decoded: {error}") from None
     if canonical != bytes(data):
         raise FormatError("record is not in canonical form")
+    return value
+
+
+def typed(value: object, kind: type[_Value]) -> _Value:
+    """``value``, which must be of exactly this type: True is not a number.
+
+    Raises:
+        TypeError: it is not.
+    """
+    if type(value) is not kind:
+        raise TypeError
     return value

@@ -1,6 +1,5 @@
 """Columns of little-endian numbers, as directories and index runs store them."""
 
-import sys
 from array import array
 from collections.abc import Iterable
 
@@ -8,7 +7,7 @@ from chunkvault.errors import FormatError
 
 __all__ = ["decode_u8", "decode_u32", "encode_u8", "encode_u32"]
 
-_IS_BIG_ENDIAN = sys.byteorder == "big"
+_IS_BIG_ENDIAN = array("I", [1]).tobytes()[0] == 0
 
 
 def encode_u32(numbers: Iterable[int]) -> bytes:

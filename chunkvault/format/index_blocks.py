@@ -267,11 +267,12 @@ def decode_fence(plain: bytes, fence_offset: int) -> Fence:
     value = _unpacked(plain)
     if not isinstance(value, list) or len(value) != 6:
         raise FormatError("the fence of an index run makes no sense")
+    if not _has_fence_types(*value):
+        raise FormatError("the fence of an index run makes no sense")
     firsts, blob_ends, volume_ends, row_count, volume_count, replaces = value
     ends = [RUN_HEADER_BYTES, *blob_ends, *volume_ends]
     if (
-        not isinstance(firsts, bytes)
-        or len(firsts) != len(blob_ends) * PREFIX_BYTES
+        len(firsts) != len(blob_ends) * PREFIX_BYTES
         or any(left >= right for left, right in pairwise(ends))
         or ends[-1] > fence_offset
         or not 0 <= row_count <= len(blob_ends) * ROWS_PER_BLOCK
@@ -280,6 +281,24 @@ def decode_fence(plain: bytes, fence_offset: int) -> Fence:
         raise FormatError("the fence of an index run makes no sense")
     return Fence(
         firsts, blob_ends, volume_ends, row_count, volume_count, tuple(replaces)
+    )
+
+
+def _has_fence_types(
+    firsts: object,
+    blob_ends: object,
+    volume_ends: object,
+    row_count: object,
+    volume_count: object,
+    replaces: object,
+) -> bool:
+    return (
+        isinstance(firsts, bytes)
+        and isinstance(blob_ends, list)
+        and isinstance(volume_ends, list)
+        and isinstance(replaces, list)
+        and {int} == set(map(type, [*blob_ends, *volume_ends, row_count, volume_count]))
+        and all(isinstance(name, bytes) and len(name) == ID_BYTES for name in replaces)
     )
 
 

@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 
 from chunkvault.codec.chunker import ChunkerParameters
 from chunkvault.codec.hashing import derive_key, keyed_hash, same_secret
-from chunkvault.codec.packing import pack, unpack_canonical
+from chunkvault.codec.packing import pack, typed, unpack_canonical
 from chunkvault.codec.passphrase import DEFAULT_COST, KdfCost, stretch
 from chunkvault.codec.sealing import open_sealed, seal
 from chunkvault.errors import FormatError, UnsupportedFormat, WrongKey
@@ -245,18 +245,18 @@ def _bundle_from_map(fields: object) -> KeyBundle:
 def _parse_bundle(fields: object) -> KeyBundle:
     if not isinstance(fields, dict):
         raise TypeError
-    masters = tuple(bytes(master) for master in fields["masters"])
+    masters = tuple(typed(master, bytes) for master in fields["masters"])
     if not masters or any(len(master) != MASTER_KEY_BYTES for master in masters):
         raise ValueError
-    minimum, average, maximum = (int(size) for size in fields["chunker"])
+    minimum, average, maximum = (typed(size, int) for size in fields["chunker"])
     return KeyBundle(
         masters=masters,
         settings=Settings(
             chunker=ChunkerParameters(minimum, average, maximum),
-            frame_bytes=int(fields["frame_bytes"]),
-            volume_bytes=int(fields["volume_bytes"]),
-            features=tuple(str(feature) for feature in fields["features"]),
+            frame_bytes=typed(fields["frame_bytes"], int),
+            volume_bytes=typed(fields["volume_bytes"], int),
+            features=tuple(typed(text, str) for text in fields["features"]),
         ),
-        label=str(fields["label"]),
-        created_ns=int(fields["created_ns"]),
+        label=typed(fields["label"], str),
+        created_ns=typed(fields["created_ns"], int),
     )

@@ -107,6 +107,8 @@ def parse_snapshot_name(name: str) -> SnapshotName | None:
         moment = datetime.strptime(found[1], "%Y%m%d-%H%M%S").replace(tzinfo=UTC)
     except ValueError:
         return None
+    if moment < _EPOCH:
+        return None
     seconds = (moment - _EPOCH) // timedelta(seconds=1)
     return SnapshotName(
         seconds * 10**9 + int(found[2]),

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from chunkvault.codec.hashing import content_hash
-from chunkvault.codec.packing import pack, unpack_canonical
+from chunkvault.codec.packing import pack, typed, unpack_canonical
 from chunkvault.codec.sealing import NONCE_BYTES, TAG_BYTES, open_sealed, seal
 from chunkvault.errors import FormatError, UnsupportedFormat
 from chunkvault.format.padding import padded_size
@@ -149,17 +149,18 @@ def _from_map(fields: object) -> Snapshot:
 def _parse(fields: object) -> Snapshot:
     if not isinstance(fields, dict):
         raise TypeError
-    files, directories, others, size = (int(number) for number in fields["totals"])
+    totals = [typed(number, int) for number in fields["totals"]]
+    files, directories, others, size = totals
     parent = fields["parent"]
     return Snapshot(
-        time_ns=int(fields["time_ns"]),
+        time_ns=typed(fields["time_ns"], int),
         host=_to_text(fields["host"]),
         user=_to_text(fields["user"]),
         paths=tuple(_checked_path(path) for path in fields["paths"]),
         tree=BlobId(_checked_id(fields["tree"])),
         parent=None if parent is None else SnapshotId(_checked_id(parent)),
         tags=tuple(_to_text(tag) for tag in fields["tags"]),
-        program=str(fields["program"]),
+        program=typed(fields["program"], str),
         excludes=tuple(_to_text(text) for text in fields["excludes"]),
         totals=Totals(files=files, directories=directories, others=others, bytes=size),
     )

@@ -210,7 +210,7 @@ def find_node(
 def _iterate(
     tree: BlobId, load: Callable[[BlobId], bytes], level: int
 ) -> Iterator[Node]:
-    if level > _MAX_LEVELS:
+    if level >= _MAX_LEVELS:
         raise FormatError("a directory is nested too deeply")
     for item in decode_tree(load(tree)):
         if isinstance(item, Node):
@@ -269,18 +269,20 @@ def _decode_leaf(count: object, columns: object) -> list[Node]:
         raise FormatError("a tree has too many nodes")
     if count == 0:
         return []
+    if "name" not in columns:
+        raise FormatError("a tree has no names")
     ordered = [
-        _decode_column(field, columns.get(field, default), count)
+        _decode_column(field, columns[field], count)
+        if field in columns
+        else repeat(default, count)
         for field, default in _DEFAULTS.items()
     ]
     return list(map(Node._make, zip(*ordered, strict=False)))
 
 
 def _decode_column(field: str, values: object, count: int) -> Iterable[Any]:
-    default = _DEFAULTS[field]
-    if values is default and field != "name":
-        return repeat(default, count)
-    if not isinstance(values, list) or len(values) not in (1, count):
+    lengths = (count,) if field == "name" else (1, count)
+    if not isinstance(values, list) or len(values) not in lengths:
         raise FormatError(f"the column {field} of a tree has the wrong length")
     if field == "xattrs":
         values = [_decode_xattrs(value) for value in values]
@@ -308,7 +310,7 @@ def _are_right_bytes(field: str, values: list[bytes]) -> bool:
     if field == "content":
         return not any(len(value) % REF_BYTES for value in values)
     if field != "name":
-        return True
+        return b"\0" not in b"".join(values)
     joined = b"\0".join(values)
     return (
         joined.count(b"\0") == len(values) - 1
@@ -325,5 +327,7 @@ def _decode_xattrs(value: object) -> tuple[tuple[bytes, bytes], ...]:
     for pair in value:
         if not isinstance(pair, list) or [type(part) for part in pair] != [bytes] * 2:
             raise FormatError("the extended attributes in a tree make no sense")
+        if not pair[0] or b"\0" in pair[0]:
+            raise FormatError("the name of an extended attribute makes no sense")
         pairs.append((pair[0], pair[1]))
     return tuple(pairs)

@@ -14,12 +14,19 @@ import errno
 import os
 import stat
 from collections import OrderedDict
+from collections.abc import Sequence
 from contextlib import suppress
 from threading import Lock
 from typing import Self
 
 from chunkvault.errors import ChunkvaultError
-from chunkvault.localfs.paths import join_path, named_error, readable, split_path
+from chunkvault.localfs.paths import (
+    UnsafePath,
+    is_name,
+    join_path,
+    named_error,
+    readable,
+)
 
 __all__ = [
     "DEFAULT_ACL",
@@ -171,17 +178,42 @@ class DirectoryCache:
         return self._root.hold()
 
     def _open_below(self, path: bytes) -> Directory:
-        above, name = split_path(path)
-        missing = [name]
-        while (directory := self._held(above)) is None:
-            above, name = split_path(above)
-            missing.append(name)
-        for name in reversed(missing):
+        above, directory = self._nearest(path)
+        names = _components(path, len(above))
+        # of a long way only the end is kept, the rest would not be found again
+        passed, kept = names[: -self._limit], names[-self._limit :]
+        if passed:
+            above = b"/".join([above, *passed]) if above else b"/".join(passed)
+            directory = self._descend(directory, passed)
+        for name in kept:
             above = join_path(above, name)
             with directory:
-                child = os.open(name, _OPEN_DIRECTORY, dir_fd=directory.descriptor)
+                child = _open_child(directory.descriptor, name)
             directory = self._keep(above, child)
         return directory
+
+    def _nearest(self, path: bytes) -> tuple[bytes, Directory]:
+        """The lowest open directory above a path, held."""
+        with self._lock:
+            above = max(
+                (known for known in self._open if path.startswith(known + b"/")),
+                key=len,
+                default=b"",
+            )
+            return above, (self._open[above].hold() if above else self._root_held())
+
+    def _descend(self, directory: Directory, names: Sequence[bytes]) -> Directory:
+        with directory:
+            descriptor = _open_child(directory.descriptor, names[0])
+        for name in names[1:]:
+            try:
+                child = _open_child(descriptor, name)
+            finally:
+                os.close(descriptor)
+            descriptor = child
+        passed = Directory(descriptor, self._lock).hold()
+        passed.is_dropped = True
+        return passed
 
     def _keep(self, path: bytes, descriptor: int) -> Directory:
         with self._lock:
@@ -276,6 +308,18 @@ def _unusable(path: bytes, error: OSError) -> ChunkvaultError:
 def _is_directory(parent: Directory, name: bytes) -> bool:
     status = os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False)
     return stat.S_ISDIR(status.st_mode)
+
+
+def _components(path: bytes, start: int) -> list[bytes]:
+    """The checked components of a path from a place where a directory ends."""
+    names = path[start + 1 if start else 0 :].split(b"/")
+    if not all(map(is_name, names)):
+        raise UnsafePath(path)
+    return names
+
+
+def _open_child(parent: int, name: bytes) -> int:
+    return os.open(name, _OPEN_DIRECTORY, dir_fd=parent)
 
 
 def _may_give_attributes(descriptor: int) -> bool:

@@ -21,30 +21,25 @@ class LocalOwners:
 
     def __init__(self, *, numeric_only: bool = False) -> None:
         self._numeric_only = numeric_only
-        self._users: dict[bytes, int | None] = {}
-        self._groups: dict[bytes, int | None] = {}
+        self._known: dict[tuple[bytes, int, bytes, int], tuple[int, int]] = {}
 
     def of(self, node: Node) -> tuple[int, int]:
         """The numbers of the node's user and group here."""
-        if self._numeric_only:
-            return _valid(node.uid), _valid(node.gid)
+        key = (node.user, node.uid, node.group, node.gid)
+        try:
+            return self._known[key]
+        except KeyError:
+            found = self._known[key] = self._find(*key)
+            return found
+
+    def _find(self, user: bytes, uid: int, group: bytes, gid: int) -> tuple[int, int]:
+        local_uid = local_gid = None
+        if not self._numeric_only:
+            local_uid, local_gid = _find(user, _find_user), _find(group, _find_group)
         return (
-            _local(self._users, node.user, node.uid, _find_user),
-            _local(self._groups, node.group, node.gid, _find_group),
+            _valid(uid) if local_uid is None else local_uid,
+            _valid(gid) if local_gid is None else local_gid,
         )
-
-
-def _local(
-    known: dict[bytes, int | None],
-    name: bytes,
-    number: int,
-    find: Callable[[str], int],
-) -> int:
-    try:
-        found = known[name]
-    except KeyError:
-        found = known[name] = _find(name, find)
-    return _valid(number) if found is None else found
 
 
 def _find(name: bytes, find: Callable[[str], int]) -> int | None:

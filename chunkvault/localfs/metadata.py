@@ -14,7 +14,7 @@ import errno
 import os
 import stat
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from threading import Lock
 from typing import ParamSpec
 
@@ -138,12 +138,12 @@ class MetadataWriter:
     def _set_mode(
         self, where: Where, node: Node, status: os.stat_result, allowed: int
     ) -> None:
-        acls = [(name, value) for name, value in node.xattrs if name in _ACLS]
         mode = node.mode & allowed
         if mode != node.mode:
             self.deny("mode")
+        acls = [pair for pair in node.xattrs if pair[0] in _ACLS] if node.xattrs else ()
         # until the ACL stands its mask must not be taken for the group's rights
-        early = mode & ~stat.S_IRWXG if node.xattrs and _has_access(acls) else mode
+        early = mode & ~stat.S_IRWXG if _has_access(acls) else mode
         is_privileged = mode & (stat.S_ISUID | stat.S_ISGID)
         if early != _mode(status) or is_privileged:  # chown may have cleared those
             self._attempt("mode", _NOT_PERMITTED, os.chmod, where, early)
@@ -184,7 +184,7 @@ def _mode(status: os.stat_result) -> int:
     return stat.S_IMODE(status.st_mode)
 
 
-def _has_access(acls: list[tuple[bytes, bytes]]) -> bool:
+def _has_access(acls: Sequence[tuple[bytes, bytes]]) -> bool:
     return any(name == _ACCESS_ACL for name, _ in acls)
 
 

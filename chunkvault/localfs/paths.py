@@ -9,6 +9,7 @@ from chunkvault.errors import ChunkvaultError, TargetFull
 
 __all__ = [
     "UnsafePath",
+    "is_name",
     "join_path",
     "named_error",
     "naming_path",
@@ -41,9 +42,14 @@ def split_path(path: bytes) -> tuple[bytes, bytes]:
         UnsafePath: the last component is no plain name, or the path is absolute.
     """
     above, _, name = path.rpartition(b"/")
-    if name in _NO_NAMES or b"\0" in name or path.startswith(b"/"):
+    if not is_name(name) or path.startswith(b"/"):
         raise UnsafePath(path)
     return above, name
+
+
+def is_name(component: bytes) -> bool:
+    """Whether it names an entry, and nothing but an entry, of a directory."""
+    return component not in _NO_NAMES and b"\0" not in component
 
 
 def join_path(directory: bytes, name: bytes) -> bytes:

@@ -8,7 +8,6 @@ import errno
 import os
 from collections.abc import Callable
 from contextlib import suppress
-from secrets import token_hex
 from typing import Self
 
 from chunkvault.localfs.directories import Directory
@@ -55,7 +54,7 @@ class Place:
         clear: Callable[[bytes], int],
     ) -> None:
         self.path = path
-        self.temporary = TEMPORARY_PREFIX + token_hex(8).encode()
+        self.temporary = TEMPORARY_PREFIX + os.urandom(8).hex().encode()
         self._above, self._name = split_path(path)
         self._hold = hold
         self._clear = clear

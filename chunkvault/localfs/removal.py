@@ -25,7 +25,7 @@ def remove_entry(directories: DirectoryCache, path: bytes) -> int:
             if _unlink(parent, name):
                 return 1
             device = os.fstat(parent.descriptor).st_dev
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return 0
     return _remove_tree(directories, path, device)
 
@@ -33,7 +33,10 @@ def remove_entry(directories: DirectoryCache, path: bytes) -> int:
 def count_entries(directories: DirectoryCache, path: bytes) -> int:
     """How many entries `remove_entry` would remove."""
     above, name = split_path(path)
-    with suppress(FileNotFoundError), directories.hold(above) as parent:
+    with (
+        suppress(FileNotFoundError, NotADirectoryError),
+        directories.hold(above) as parent,
+    ):
         os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False)
         return 1 + _count_below(directories, path)
     return 0

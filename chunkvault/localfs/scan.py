@@ -7,7 +7,6 @@ symbolic link, and neither depth nor the length of a path has a limit.
 
 import errno
 import os
-import sys
 from types import TracebackType
 from typing import Self
 
@@ -22,9 +21,6 @@ _OPEN_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # A number that no descriptor has: every call with it fails with EBADF, while -1
 # means the working directory to os.scandir.
 _CLOSED = 2**31 - 1
-
-_ENCODING = sys.getfilesystemencoding()
-_ENCODING_ERRORS = sys.getfilesystemencodeerrors()
 
 
 class SourceDirectory:
@@ -99,9 +95,7 @@ class SourceDirectory:
         # About 80 bytes a name; a list of os.DirEntry takes 300, and 900 once
         # each has cached its stat.
         with os.scandir(self.descriptor) as entries:
-            names = [
-                entry.name.encode(_ENCODING, _ENCODING_ERRORS) for entry in entries
-            ]
+            names = [os.fsencode(entry.name) for entry in entries]
         names.sort()
         return names
 

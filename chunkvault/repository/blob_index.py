@@ -1,6 +1,6 @@
 """Where is this blob: index runs, and volumes that no run lists yet."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from threading import RLock
 from typing import TypeVar
@@ -99,6 +99,13 @@ class BlobIndex:
         with self._lock:
             run = StoredRun(self._backend, self._keyring, info)
             self._runs = [*(self._runs or []), run]
+
+    def replace_runs(self, info: ObjectInfo, replaced: Sequence[StoredRun]) -> None:
+        """A run that was just merged from others, which are not used any more."""
+        with self._lock:
+            gone = {run.name for run in replaced}
+            self._runs = [run for run in self.runs if run.name not in gone]
+            self.add_run(info)
 
     def volumes(self) -> Iterator[VolumeRecord]:
         """Every volume that some run lists, once; then the loose ones."""

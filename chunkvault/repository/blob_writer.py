@@ -22,6 +22,7 @@ from chunkvault.format.names import volume_name
 from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import BlobId
 from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.run_merger import merge_runs
 from chunkvault.repository.run_writer import RunWriter
 from chunkvault.repository.volume_builder import (
     FrameBlob,
@@ -122,6 +123,9 @@ class BlobWriter:
         self._leave(kind, error, trace)
         if kind is None:
             self.totals.stored_bytes += self._run.finish()
+            self.totals.stored_bytes += merge_runs(
+                self._backend, self._keyring, self._index
+            )
 
     def save(self, kind: int, data: bytes | memoryview) -> BlobId:
         """Store a blob unless it is stored; its id is known at once.

@@ -1,7 +1,7 @@
 """Volumes that no index run lists: read their own directories."""
 
 from chunkvault.backends.base import Backend, ObjectInfo
-from chunkvault.errors import DamageError
+from chunkvault.errors import DamageError, UnsupportedFormat
 from chunkvault.format import names
 from chunkvault.format.directory import BlobRecord, decode_directory
 from chunkvault.format.index_blocks import VolumeRecord
@@ -44,6 +44,13 @@ def read_directory(
     except DamageError as error:
         raise DamageError(
             f"volume {info.name} is damaged: {error}", object_name=info.name
+        ) from error
+    except UnsupportedFormat as error:
+        # A flipped bit can look like a newer version; the hash knows.
+        if names.is_intact(info.name, backend.get(info.name)):
+            raise
+        raise DamageError(
+            f"volume {info.name} is damaged", object_name=info.name
         ) from error
 
 

@@ -49,6 +49,8 @@ DEFAULT_SETTINGS = Settings(
 )
 """Sizes measured in docs/decisions/0002."""
 
+_DATA_FOLDERS = (names.SNAPSHOTS, names.INDEX, *names.VOLUME_FOLDERS.values())
+
 
 class Repository:
     """An open repository; a context manager that closes its backend.
@@ -204,11 +206,12 @@ def create_repository(  # noqa: PLR0913 - each has a sensible default
 ) -> Repository:
     """Make an empty repository. The config is written last: before it, nothing is.
 
+    What an interrupted creation left is no obstacle, and is removed.
+
     Raises:
         RepositoryExists: there is one already, or something else is there.
     """
-    if next(iter(backend.list("")), None) is not None:
-        raise RepositoryExists("the location is not empty, or holds a repository")
+    leftovers = _require_vacant(backend)
     repository_id = RepositoryId(random_bytes(ID_BYTES))
     bundle = KeyBundle(
         masters=(random_bytes(MASTER_KEY_BYTES),),
@@ -222,6 +225,9 @@ def create_repository(  # noqa: PLR0913 - each has a sensible default
     except ObjectExists:
         backend.delete(names.object_name(names.KEYS, slot_id))
         raise RepositoryExists("somebody else just created a repository") from None
+    # Not earlier: they may belong to somebody who is creating one at this moment.
+    for name in leftovers:
+        backend.delete(name)
     return Repository(
         backend, repository_id, bundle, slot_id, extra_verify=extra_verify
     )
@@ -242,8 +248,8 @@ def open_repository(
         DamageError: too much of it is lost.
     """
     expected, problem = _read_config(backend)
-    if problem is not None and not _has_slots(backend):
-        _refuse(backend, problem)
+    if problem is not None:
+        _require_remains(backend, problem)
     repository_id, bundle, slot_id = unlock(backend, secret, expected)
     repository = Repository(
         backend, repository_id, bundle, slot_id, extra_verify=extra_verify
@@ -263,18 +269,41 @@ def _read_config(backend: Backend) -> tuple[RepositoryId | None, DamageError | N
     return None, DamageError(f"object config {what}", object_name=names.CONFIG)
 
 
-def _has_slots(backend: Backend) -> bool:
-    return next(iter(backend.list(names.KEYS)), None) is not None
+def _require_vacant(backend: Backend) -> list[str]:
+    """Names of what an interrupted creation left; refuses anything else.
+
+    Key slots stand alone only before the first config is written.
+    """
+    leftovers = []
+    for info in backend.list(""):
+        if not info.name.startswith(names.KEYS) or not names.hash_in_name(info.name):
+            raise RepositoryExists("the location is not empty, or holds a repository")
+        leftovers.append(info.name)
+    return leftovers
 
 
-def _refuse(backend: Backend, problem: DamageError) -> None:
-    for folder in (*names.VOLUME_FOLDERS.values(), names.INDEX, names.SNAPSHOTS):
-        if next(iter(backend.list(folder)), None) is not None:
-            raise DamageError(
-                f"{problem}, and so are all key slots",
-                object_name=names.CONFIG,
-                hint="restore 'config' and the folder 'keys' from a copy",
-            )
-    if "missing" not in str(problem):
+def _require_remains(backend: Backend, problem: DamageError) -> None:
+    """Refuse to go on without a config where there is nothing to go on with."""
+    has_slots = _has_any(backend, names.KEYS)
+    has_data = any(_has_any(backend, folder) for folder in _DATA_FOLDERS)
+    is_missing = "missing" in str(problem)
+    if has_slots and (has_data or not is_missing):
+        return
+    if has_data:
+        raise DamageError(
+            f"{problem}, and so are all key slots",
+            object_name=names.CONFIG,
+            hint="restore 'config' and the folder 'keys' from a copy",
+        )
+    if not is_missing:
         raise problem
+    if has_slots:
+        raise RepositoryNotFound(
+            "the creation of a repository at this location was interrupted",
+            hint="run 'chunkvault init' again",
+        )
     raise RepositoryNotFound("there is no repository at this location")
+
+
+def _has_any(backend: Backend, folder: str) -> bool:
+    return next(iter(backend.list(folder)), None) is not None

@@ -1,6 +1,6 @@
 """Index rows of volumes that were stored, until they go into an index run."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from threading import Lock
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -93,12 +93,13 @@ class RunWriter:
 def store_run(
     backend: Backend,
     keyring: Keyring,
-    rows: list[IndexRow],
+    rows: Iterable[IndexRow],
     volumes: list[VolumeRecord],
+    replaces: Sequence[bytes] = (),
 ) -> ObjectInfo:
-    """Put an index run; ``rows`` sorted."""
+    """Put an index run; ``rows`` sorted. Durable on return."""
     sealer = build_run_sealer(keyring, random_bytes(SALT_BYTES))
-    data = b"".join(build_run(sealer, rows, volumes))
+    data = b"".join(build_run(sealer, rows, volumes, replaces))
     name = names.object_name(names.INDEX, content_hash(data))
     backend.put(name, data)
     return ObjectInfo(name, len(data))

@@ -31,7 +31,7 @@ class ContentWriter:
     def __init__(self, writer: BlobSink, settings: Settings) -> None:
         self._writer = writer
         self._chunker = Chunker(settings.chunker)
-        self._uncut_bytes = settings.chunker.minimum
+        self._uncut_bytes = settings.chunker.average
 
     def save_small(self, data: bytes) -> bytes:
         """Store content that is one chunk: ``content`` of the file's node."""
@@ -40,7 +40,11 @@ class ContentWriter:
         return encode_ref(len(data), self._writer.save(BlobKind.CHUNK, data))
 
     def is_small(self, size: int) -> bool:
-        """Whether content of this size is never cut."""
+        """Whether content of this size is stored as one chunk.
+
+        Cutting a file that is no longer than an average chunk would save little
+        when it changes, and cost a look at every byte and more rows of index.
+        """
         return size <= self._uncut_bytes
 
     def start(self) -> "StreamWriter":

@@ -75,34 +75,35 @@ def take_snapshot(
 
 def _save(repository: Repository, writer: BlobWriter, files: Files) -> BlobId:
     content = ContentWriter(writer, repository.settings)
-    waiting: dict[bytes, dict[bytes, Node]] = {b"": {}}
-    for path in files:
-        parts = path.split(b"/")
-        for depth in range(1, len(parts)):
-            waiting.setdefault(b"/".join(parts[:depth]), {})
+    folders: dict[bytes, dict[bytes, Node]] = {b"": {}}
     for path, what in files.items():
+        for end in (at for at, byte in enumerate(path) if byte == ord("/")):
+            folders.setdefault(path[:end], {})
+        parent, _, name = path.rpartition(b"/")
         if isinstance(what, bytes):
-            parent, _, name = path.rpartition(b"/")
-            waiting[parent][name] = _save_file(content, name, what)
-        elif what.kind != NodeKind.DIRECTORY:
-            parent, _, name = path.rpartition(b"/")
-            waiting[parent][name] = what._replace(name=name)
+            folders[parent][name] = _save_file(content, name, what)
+        elif what.kind == NodeKind.DIRECTORY:
+            folders.setdefault(path, {})
         else:
-            waiting.setdefault(path, {})
-    for path in sorted(waiting, key=lambda path: path.count(b"/"), reverse=True):
-        nodes = waiting[path]
+            folders[parent][name] = what._replace(name=name)
+    return _save_folders(writer, folders, files)
+
+
+def _save_folders(
+    writer: BlobWriter, folders: dict[bytes, dict[bytes, Node]], files: Files
+) -> BlobId:
+    """Deepest first, so that each finds the trees of what is in it."""
+    for path in sorted(folders, key=lambda path: path.count(b"/"), reverse=True):
         builder = tree_builder(writer)
-        for name in sorted(nodes):
-            builder.add(nodes[name])
+        for _, node in sorted(folders[path].items()):
+            builder.add(node)
         tree = builder.finish()
         if not path:
             return tree
         parent, _, name = path.rpartition(b"/")
         given = files.get(path)
-        template = given if isinstance(given, Node) else make_node(mode=0o755)
-        waiting[parent][name] = template._replace(
-            name=name, kind=NodeKind.DIRECTORY, subtree=tree
-        )
+        folder = given if isinstance(given, Node) else EMPTY_DIRECTORY
+        folders[parent][name] = folder._replace(name=name, subtree=tree)
     raise AssertionError("the root is always there")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import Context
+from chunkvault.cli.memory import remember_snapshots
 from chunkvault.cli.output import printable
 from chunkvault.cli.sources import (
     missing_paths,
@@ -94,10 +95,14 @@ def run(arguments: Namespace, context: Context) -> int:
         for path in missing:
             reporter.problem(Problem(path, "there is no such file or folder"))
         summary = backup(repository, options, reporter)
+        if summary.snapshot_name is not None:
+            seen = [summary.snapshot_name]
+            remember_snapshots(context.settings, repository.id, seen)
     lines = backup_lines(summary, options.time_ns, context)
     snapshot_id = summary.snapshot_id.hex() if summary.snapshot_id else None
     show(summary, lines, context, snapshot_id=snapshot_id)
-    return 3 if summary.failed or missing else 0
+    is_partial = summary.failed or summary.changed_while_read or missing
+    return 3 if is_partial else 0
 
 
 def _add_selection(parser: ArgumentParser) -> None:

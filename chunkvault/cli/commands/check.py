@@ -4,6 +4,7 @@ import re
 from argparse import ArgumentParser, Namespace
 
 from chunkvault.cli.context import Context
+from chunkvault.cli.memory import recall_snapshots, remember_snapshots
 from chunkvault.errors import UsageError
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -42,18 +43,21 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.operations.check import CheckOptions, check
 
     subset = _read_subset(arguments.read_data_subset)
-    options = CheckOptions(
-        read_data=arguments.read_data or subset is not None,
-        read_data_subset=None if arguments.read_data else subset,
-        # Each day begins where the day before ended.
-        subset_start=(context.now_ns // _NS_PER_DAY * (subset or 0)) % 1,
-    )
     # A copy in the cache says nothing about what the storage still has.
     with (
         context.open_repository(use_cache=False) as repository,
         context.reporter() as reporter,
     ):
+        options = CheckOptions(
+            read_data=arguments.read_data or subset is not None,
+            read_data_subset=None if arguments.read_data else subset,
+            # Each day begins where the day before ended.
+            subset_start=(context.now_ns // _NS_PER_DAY * (subset or 0)) % 1,
+            remembered=recall_snapshots(context.settings, repository.id),
+        )
         summary = check(repository, options, reporter)
+        seen = [name.object_name for name in repository.list_snapshots()]
+        remember_snapshots(context.settings, repository.id, seen)
     damage = [damage_fields(one) for one in summary.damage]
     show(summary, check_lines(summary, context), context, damage=damage)
     return summary.exit_code

@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 
 from chunkvault.cli.context import Context
 from chunkvault.cli.output import printable
+from chunkvault.errors import RepositoryExists
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -32,8 +33,13 @@ def run(arguments: Namespace, context: Context) -> int:
     location = printable(describe(context.location))
     with context.open_backend() as backend:
         secret = context.secret(twice=True)
-        with create_repository(backend, secret, now_ns=context.now_ns) as repository:
-            repository_id = repository.id.hex()
+        try:
+            repository = create_repository(backend, secret, now_ns=context.now_ns)
+        except RepositoryExists as error:
+            raise RepositoryExists(
+                f"{location} is not empty, or holds a repository"
+            ) from error
+        repository_id = repository.id.hex()
     if context.settings.is_json:
         fields = {"repository_id": repository_id, "location": location}
         context.output.json_document({"message_type": "summary", **fields})

@@ -10,7 +10,7 @@ from chunkvault.cli.snapshot_query import (
     add_choice_arguments,
     find_snapshot,
 )
-from chunkvault.errors import UsageError
+from chunkvault.errors import DamageError, UsageError
 
 if TYPE_CHECKING:
     from chunkvault.format.snapshot import StoredSnapshot
@@ -26,7 +26,8 @@ name. A relative PATH counts from the current folder, as it does for a backup.
 Files in DIR that are equal already are left alone; others are replaced, unless
 --overwrite says else.
 
-Exit code 3: some files could not be restored; each is named.
+Exit code 3: some files could not be restored; each is named. Exit code 20: the same,
+because the repository is damaged.
 
 examples:
   chunkvault restore --to /tmp/restored
@@ -86,6 +87,8 @@ def run(arguments: Namespace, context: Context) -> int:
         summary = restore(repository, options, reporter)
     lines = restore_lines(summary, context, dry_run=arguments.dry_run)
     show(summary, lines, context)
+    if summary.damaged:
+        return DamageError.exit_code
     return 3 if summary.failed else 0
 
 

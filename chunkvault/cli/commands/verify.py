@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 
 from chunkvault.cli.context import Context
 from chunkvault.cli.snapshot_query import add_choice_arguments, find_snapshot
+from chunkvault.errors import DamageError
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -14,6 +15,7 @@ Without DIR, the files are compared where they were backed up; with DIR, as 'res
 the snapshot is not looked at.
 
 Exit code 1: there are differences. Exit code 3: some files could not be compared.
+Exit code 20: the same, because the repository is damaged.
 
 examples:
   chunkvault verify
@@ -48,6 +50,8 @@ def run(arguments: Namespace, context: Context) -> int:
         )
         summary = verify(repository, options, reporter)
     show(summary, verify_lines(summary, context), context)
+    if summary.damaged:
+        return DamageError.exit_code
     if summary.differences:
         return 1
     return 3 if summary.failed else 0

@@ -124,6 +124,7 @@ def _summary(
 ) -> BackupSummary:
     return BackupSummary(
         snapshot_id=None if stored is None else stored.snapshot_id,
+        snapshot_name=None if stored is None else stored.object_name,
         files_new=counts.files_new,
         files_changed=counts.files_changed,
         files_unmodified=counts.files_unmodified,

@@ -78,6 +78,7 @@ class BackupSummary:
 
     Attributes:
         snapshot_id: None for a dry run.
+        snapshot_name: of its object; None for a dry run.
         files_new: not in the parent snapshot.
         files_changed: read again, since they looked changed.
         files_unmodified: taken from the parent snapshot without being opened.
@@ -94,6 +95,7 @@ class BackupSummary:
     """
 
     snapshot_id: SnapshotId | None
+    snapshot_name: str | None
     files_new: int
     files_changed: int
     files_unmodified: int

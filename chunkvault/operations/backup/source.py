@@ -2,7 +2,7 @@
 
 import os
 
-from chunkvault.errors import ChunkvaultError
+from chunkvault.errors import ChunkvaultError, DamageError
 from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
@@ -124,7 +124,7 @@ class _Before:
             return None
         try:
             return self._trees.lookup(self._parent.snapshot.tree, path)
-        except ChunkvaultError:
+        except DamageError:
             return None  # the walk reads everything again
 
     def root(self) -> Node | None:

@@ -1,0 +1,108 @@
+import base64
+import io
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chunkvault.cli.output import (
+    Output,
+    count,
+    human_duration,
+    human_size,
+    path_fields,
+    printable,
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        (b"plain name.txt", "plain name.txt"),
+        (
+            "gr\u00fc\u00df \u65e5\u672c \U0001f600".encode(),
+            "gr\u00fc\u00df \u65e5\u672c \U0001f600",
+        ),
+        (b"a\nb\tc\0", "a\\x0ab\\x09c\\x00"),
+        (b"\x1b[31mred", "\\x1b[31mred"),
+        (b"\x7f", "\\x7f"),
+        ("\x9b31m".encode(), "\\x9b31m"),
+        (b"caf\xe9", "caf\\xe9"),
+        ("evil\u202egnp.exe".encode(), "evil\\u202egnp.exe"),
+        ("\u200b\u2066".encode(), "\\u200b\\u2066"),
+        ("\U000e0041".encode(), "\\U000e0041"),
+        ("text\n", "text\\x0a"),
+    ],
+)
+def test_name_is_shown_without_what_a_terminal_would_obey(name, shown):
+    assert printable(name) == shown
+
+
+@given(st.binary(max_size=40))
+def test_no_name_sends_control_characters_to_a_terminal(name):
+    assert printable(name).isprintable()
+
+
+@given(st.binary(max_size=40))
+def test_json_gives_every_name_back_exactly(name):
+    fields = json.loads(json.dumps(path_fields(name)))
+    if "path_bytes" in fields:
+        assert base64.b64decode(fields["path_bytes"]) == name
+    else:
+        assert fields["path"].encode() == name
+    fields["path"].encode()  # no lone surrogates
+
+
+@given(st.binary(max_size=40))
+def test_json_sends_nothing_but_plain_characters(name):
+    stream = io.StringIO()
+    Output(stream).json_line(path_fields(name))
+    assert stream.getvalue().rstrip("\n").isprintable()
+    assert stream.getvalue().isascii()
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_json_array_is_one_document(number):
+    stream = io.StringIO()
+    Output(stream).json_array({"number": one} for one in range(number))
+    assert json.loads(stream.getvalue()) == [{"number": one} for one in range(number)]
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1_288_490, "1.2 MiB"),
+        (1024**2 - 1, "1.0 MiB"),
+        (1024**3, "1.0 GiB"),
+        (5 * 1024**7, "5120.0 EiB"),
+    ],
+)
+def test_size_is_shown_in_the_unit_that_fits(size, shown):
+    assert human_size(size) == shown
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"), [(0.9, "0:00"), (65, "1:05"), (12_009, "3:20:09")]
+)
+def test_duration_is_shown_as_on_a_clock(seconds, shown):
+    assert human_duration(seconds) == shown
+
+
+def test_count_knows_one_from_many():
+    assert count(1, "file") == "1 file"
+    assert count(12_345, "file") == "12,345 files"
+    assert count(0, "entry", "entries") == "0 entries"
+
+
+def test_table_aligns_its_columns():
+    stream = io.StringIO()
+    Output(stream).table(
+        ["id", "size", "path"],
+        [["1", "10 B", "/a"], ["22", "5 B", "/b c"]],
+        right="size",
+    )
+    assert stream.getvalue() == ("id  size  path\n1   10 B  /a\n22   5 B  /b c\n")

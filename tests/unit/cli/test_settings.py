@@ -1,0 +1,88 @@
+from argparse import ArgumentParser
+
+import pytest
+
+from chunkvault.cli.settings import add_global_arguments, read_settings
+from chunkvault.errors import UsageError
+
+
+def read(*words, **variables):
+    parser = ArgumentParser()
+    add_global_arguments(parser)
+    environment = {f"CHUNKVAULT_{name}": value for name, value in variables.items()}
+    return read_settings(parser.parse_args(words), environment)
+
+
+def test_option_wins_over_variable():
+    settings = read("-r", "/option", REPOSITORY="/variable")
+    assert settings.repository == "/option"
+    assert read(REPOSITORY="/variable").repository == "/variable"
+    assert read(REPOSITORY="").repository is None
+
+
+@pytest.mark.parametrize("kind", ["password_file", "password_command", "key_file"])
+def test_secret_comes_from_option_or_variable(kind):
+    option = f"--{kind.replace('_', '-')}"
+    for settings in (read(option, "x"), read(**{kind.upper(): "x"})):
+        assert (settings.secret.kind, settings.secret.value) == (kind, "x")
+
+
+def test_secret_on_the_command_line_silences_those_of_the_environment():
+    settings = read("--key-file", "k", PASSWORD="p", PASSWORD_FILE="f")
+    assert settings.secret.kind == "key_file"
+
+
+def test_two_sources_of_the_secret_are_refused():
+    with pytest.raises(UsageError, match="CHUNKVAULT_PASSWORD and CHUNKVAULT_KEY_FILE"):
+        read(PASSWORD="p", KEY_FILE="k")
+    with pytest.raises(UsageError, match="--password-file and --key-file"):
+        read("--password-file", "f", "--key-file", "k")
+
+
+def test_terminal_is_asked_where_nothing_was_given():
+    assert read().secret.kind == "terminal"
+
+
+def test_password_does_not_stay_in_the_environment():
+    environment = {"CHUNKVAULT_PASSWORD": "p", "HOME": "/home/me"}
+    parser = ArgumentParser()
+    add_global_arguments(parser)
+    assert read_settings(parser.parse_args([]), environment).secret.value == "p"
+    assert environment == {"HOME": "/home/me"}
+
+
+def test_password_is_not_shown_with_the_settings():
+    assert "secret word" not in repr(read(PASSWORD="secret word"))
+
+
+def test_cache_is_chosen(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/me")
+    assert read().cache_directory == b"/home/me/.cache/chunkvault"
+    assert read("--cache-dir", "/a", CACHE_DIR="/b").cache_directory == b"/a"
+    assert read(CACHE_DIR="/b").cache_directory == b"/b"
+    assert read("--no-cache", CACHE_DIR="/b").cache_directory is None
+
+
+@pytest.mark.parametrize(
+    ("base", "expected"),
+    [("/x", b"/x/chunkvault"), ("x", b"/home/me/.cache/chunkvault")],
+)
+def test_relative_xdg_cache_home_is_ignored(monkeypatch, base, expected):
+    monkeypatch.setenv("HOME", "/home/me")
+    parser = ArgumentParser()
+    add_global_arguments(parser)
+    settings = read_settings(parser.parse_args([]), {"XDG_CACHE_HOME": base})
+    assert settings.cache_directory == expected
+
+
+@pytest.mark.parametrize("words", [("-q", "-v"), ("--cache-dir", "/x", "--no-cache")])
+def test_contradictions_are_refused(words):
+    with pytest.raises(UsageError, match="contradict"):
+        read(*words)
+
+
+def test_no_color_is_respected():
+    parser = ArgumentParser()
+    add_global_arguments(parser)
+    assert read_settings(parser.parse_args([]), {}).use_color
+    assert not read_settings(parser.parse_args([]), {"NO_COLOR": "1"}).use_color

@@ -1,0 +1,1 @@
+"""What tools/make_vectors.py makes: golden vectors, by chapter of docs/format.md."""
