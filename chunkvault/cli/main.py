@@ -18,7 +18,7 @@ from chunkvault.cli.arguments import (
     split_command,
 )
 from chunkvault.cli.failures import describe_failure, tell_failure
-from chunkvault.cli.process import install_signal_handlers, set_limits
+from chunkvault.cli.process import calm_collector, install_signal_handlers, set_limits
 from chunkvault.cli.settings import is_debugging, read_settings
 from chunkvault.errors import UsageError
 
@@ -31,6 +31,7 @@ def run() -> None:
         warnings.simplefilter("ignore")  # meant for developers, not for mails of cron
     _prepare_streams()
     set_limits()
+    calm_collector()
     exit_code = 1
     try:
         install_signal_handlers()

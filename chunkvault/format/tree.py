@@ -5,7 +5,8 @@ with a value for every node, or with one value that all nodes share; a column
 whose values are all the default is left out. Nodes are sorted by name.
 
 A directory of more than `MAX_LEAF_NODES` nodes is cut into several such trees,
-after names whose BLAKE3 hash starts with a byte below `_CUT_BELOW`, and a tree of
+after names whose BLAKE3 hash starts with a byte below `_CUT_BELOW` (so is one with
+megabytes of extended attributes), and a tree of
 trees ``[2, [[first name, id], …]]`` lists them (again cut if need be): one more
 file among a million changes two or three small blobs.
 """
@@ -36,6 +37,9 @@ __all__ = [
 MAX_LEAF_NODES = 1024
 _CUT_BELOW = 1
 _MAX_CUT_NODES = 4096
+_MAX_CUT_BYTES = 4 << 20
+"""Link targets and extended attributes of one leaf: it must fit into a blob."""
+
 _MAX_LEVELS = 8
 _LEAF = 1
 _INNER = 2
@@ -120,15 +124,17 @@ class TreeBuilder:
     def __init__(self, save: Callable[[bytes], BlobId]) -> None:
         self._save = save
         self._pending: list[Node] = []
+        self._pending_bytes = 0
         self._children: list[ChildTree] = []
 
     def add(self, node: Node) -> None:
         """The next node; nodes come sorted by name."""
-        self._pending.append(node)
         if self._children:
-            if _is_cut(node.name, len(self._pending)):
-                self._save_leaf()
-        elif len(self._pending) > MAX_LEAF_NODES:
+            self._add_cutting(node)
+            return
+        self._pending.append(node)
+        self._pending_bytes += _bulk(node)
+        if len(self._pending) > MAX_LEAF_NODES or self._pending_bytes > _MAX_CUT_BYTES:
             self._cut_pending()
 
     def finish(self) -> BlobId:
@@ -143,16 +149,23 @@ class TreeBuilder:
         # Only now is the directory known to be large: cut what is there as if that
         # had been known from the start, so that equal directories are equal blobs.
         nodes, self._pending = self._pending, []
+        self._pending_bytes = 0
         for node in nodes:
-            self._pending.append(node)
-            if _is_cut(node.name, len(self._pending)):
-                self._save_leaf()
+            self._add_cutting(node)
         if not self._children:
             # No name cuts so far: go on as if one had, at the next name that does.
             self._save_leaf()
 
+    def _add_cutting(self, node: Node) -> None:
+        self._pending.append(node)
+        self._pending_bytes += _bulk(node)
+        is_full = self._pending_bytes > _MAX_CUT_BYTES
+        if is_full or _is_cut(node.name, len(self._pending)):
+            self._save_leaf()
+
     def _save_leaf(self) -> None:
         nodes, self._pending = self._pending, []
+        self._pending_bytes = 0
         blob_id = self._save(encode_leaf(nodes))
         self._children.append(ChildTree(nodes[0].name, blob_id))
 
@@ -217,6 +230,13 @@ def _iterate(
             yield item
         else:
             yield from _iterate(item.blob_id, load, level + 1)
+
+
+def _bulk(node: Node) -> int:
+    length = len(node.target)
+    for name, value in node.xattrs:
+        length += len(name) + len(value)
+    return length
 
 
 def _is_cut(name: bytes, count: int) -> bool:

@@ -194,12 +194,11 @@ class DirectoryCache:
 
     def _nearest(self, path: bytes) -> tuple[bytes, Directory]:
         """The lowest open directory above a path, held."""
+        above = path.rpartition(b"/")[0]
         with self._lock:
-            above = max(
-                (known for known in self._open if path.startswith(known + b"/")),
-                key=len,
-                default=b"",
-            )
+            if above not in self._open:
+                candidates = (one for one in self._open if path.startswith(one + b"/"))
+                above = max(candidates, key=len, default=b"")
             return above, (self._open[above].hold() if above else self._root_held())
 
     def _descend(self, directory: Directory, names: Sequence[bytes]) -> Directory:

@@ -12,6 +12,7 @@ from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.directory import BlobRecord
 from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.subkeys import Keyring
+from chunkvault.ids import VolumeId
 from chunkvault.repository.directories import list_volumes, read_directory
 from chunkvault.repository.locations import (
     BlobLocation,
@@ -43,6 +44,7 @@ class BlobIndex:
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
         self._missing: frozenset[bytes] = frozenset()
+        self._distrusted: frozenset[bytes] = frozenset()
         self._has_read_directories = False
         self._lock = RLock()
 
@@ -94,6 +96,22 @@ class BlobIndex:
                 return True
         return False
 
+    def distrust(self, volume: VolumeId) -> None:
+        """Something in the volume cannot be read: `is_stored` forgets all of it.
+
+        So what a backup finds damaged, and has the source of, is stored again.
+        """
+        with self._lock:
+            if volume in self._distrusted:
+                return
+            self._distrusted |= {volume}
+            self._missing |= {volume}
+            self._loose = {
+                prefix: location
+                for prefix, location in self._loose.items()
+                if location.frame.volume.volume_id != volume
+            }
+
     def add_run(self, info: ObjectInfo) -> None:
         """A run that was just stored."""
         with self._lock:
@@ -129,7 +147,7 @@ class BlobIndex:
             self._has_read_directories = True
             present = list_volumes(self._backend)
             listed = self._listed_volumes()
-            self._missing = frozenset(
+            self._missing = self._distrusted | frozenset(
                 volume.volume_id
                 for name, volume in listed.items()
                 if present.get(name) != volume.size

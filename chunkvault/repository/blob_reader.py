@@ -47,6 +47,7 @@ class BlobReader:
                 content = self._frame(location.frame)
                 return self.extract(kind, blob_id, location, content)
             except DamageError as error:
+                self._index.distrust(location.frame.volume.volume_id)
                 failure = error
         raise failure or self._unknown(blob_id)
 

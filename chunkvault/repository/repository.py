@@ -1,6 +1,7 @@
 """A repository: its identity, its keys, and what reads and writes its blobs."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Self
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -9,6 +10,7 @@ from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.passphrase import DEFAULT_COST, KdfCost
 from chunkvault.codec.sealing import NONCE_BYTES, random_bytes
 from chunkvault.errors import (
+    AccessDenied,
     DamageError,
     FormatError,
     ObjectExists,
@@ -109,7 +111,11 @@ class Repository:
         return self._keyring.identify(kind, data)
 
     def writer(self, *, workers: int = 2) -> BlobWriter:
-        """A session of writing, see `BlobWriter`; ``workers=0`` uses no threads."""
+        """A session of writing, see `BlobWriter`; ``workers=0`` uses no threads.
+
+        A config that was found lost or damaged is written again.
+        """
+        self._mend_config()
         return BlobWriter(
             self.backend,
             self._keyring,
@@ -183,6 +189,14 @@ class Repository:
         self.backend.put(name, data)
         return StoredSnapshot(snapshot_id, snapshot, name)
 
+    def _mend_config(self) -> None:
+        if all(problem.object_name != names.CONFIG for problem in self._problems):
+            return
+        # A storage that permits no deletion keeps a damaged one; it is got round.
+        with suppress(AccessDenied, ObjectExists):
+            self.backend.delete(names.CONFIG)
+            self.backend.put(names.CONFIG, encode_config(self.id))
+
     def _read_snapshot(self, name: SnapshotName) -> Snapshot:
         data = self.backend.get(name.object_name)
         if content_hash(data) != name.snapshot_id:
@@ -254,6 +268,9 @@ def open_repository(
     repository = Repository(
         backend, repository_id, bundle, slot_id, extra_verify=extra_verify
     )
+    if expected not in (None, repository_id):
+        what = "object config is of another repository"
+        problem = DamageError(what, object_name=names.CONFIG)
     if problem is not None:
         repository.add_problem(problem)
     return repository

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from chunkvault.backends.base import Backend
 from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.passphrase import DEFAULT_COST, SALT_BYTES, KdfCost
 from chunkvault.codec.sealing import NONCE_BYTES, random_bytes
 from chunkvault.errors import (
+    ChunkvaultError,
     DamageError,
     FormatError,
     ObjectNotFound,
@@ -43,10 +45,19 @@ class SlotInfo:
     problem: str
 
 
+class _Slot(NamedTuple):
+    name: str
+    data: bytes
+    header: SlotHeader
+
+
 def unlock(
     backend: Backend, secret: Secret, expected: RepositoryId | None
 ) -> tuple[RepositoryId, KeyBundle, SlotId]:
     """Open the first key slot that ``secret`` fits.
+
+    Slots of another repository, as two creations at once may leave, are tried
+    only if there are no others: then it is the config that is not ours.
 
     Args:
         backend: where the slots are.
@@ -58,22 +69,19 @@ def unlock(
         DamageError: none opens, and some are missing or damaged.
     """
     damaged: list[str] = []
-    seen = 0
-    for name, data, header in _read_slots(backend, expected, damaged):
-        seen += 1
-        try:
-            bundle = open_slot(data, secret)
-        except WrongKey:
+    strange: list[_Slot] = []
+    has_own = False
+    for slot in _read_slots(backend, damaged):
+        if expected not in (None, slot.header.repository_id):
+            strange.append(slot)
             continue
-        return header.repository_id, bundle, _slot_id(name)
-    if damaged or not seen:
-        which = damaged[0] if damaged else "every key slot"
-        raise DamageError(
-            f"{which} is damaged or missing, and no other key slot opens",
-            object_name=which,
-            hint="restore the folder 'keys' of the repository from a copy",
-        )
-    raise WrongKey("the password or key does not open this repository")
+        has_own = True
+        if (bundle := _try(slot, secret)) is not None:
+            return slot.header.repository_id, bundle, _slot_id(slot.name)
+    for slot in () if has_own else strange:
+        if (bundle := _try(slot, secret)) is not None:
+            return slot.header.repository_id, bundle, _slot_id(slot.name)
+    raise _no_slot_opens(damaged, has_whole=has_own or bool(strange))
 
 
 def list_slots(backend: Backend) -> list[SlotInfo]:
@@ -130,9 +138,7 @@ def remove_slot(backend: Backend, slot_id: SlotId) -> None:
     backend.delete(names.object_name(names.KEYS, slot_id))
 
 
-def _read_slots(
-    backend: Backend, expected: RepositoryId | None, damaged: list[str]
-) -> Iterator[tuple[str, bytes, SlotHeader]]:
+def _read_slots(backend: Backend, damaged: list[str]) -> Iterator[_Slot]:
     for info in sorted(backend.list(names.KEYS)):
         try:
             data = backend.get(info.name)
@@ -140,9 +146,25 @@ def _read_slots(
         except (FormatError, ObjectNotFound):
             damaged.append(info.name)
             continue
-        # One of another repository is what two creations at once may leave.
-        if expected in (None, header.repository_id):
-            yield info.name, data, header
+        yield _Slot(info.name, data, header)
+
+
+def _try(slot: _Slot, secret: Secret) -> KeyBundle | None:
+    try:
+        return open_slot(slot.data, secret)
+    except WrongKey:
+        return None
+
+
+def _no_slot_opens(damaged: list[str], *, has_whole: bool) -> ChunkvaultError:
+    if damaged or not has_whole:
+        which = damaged[0] if damaged else "every key slot"
+        return DamageError(
+            f"{which} is damaged or missing, and no other key slot opens",
+            object_name=which,
+            hint="restore the folder 'keys' of the repository from a copy",
+        )
+    return WrongKey("the password or key does not open this repository")
 
 
 def _check_slot(name: str, data: bytes) -> SlotHeader:

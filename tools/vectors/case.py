@@ -111,7 +111,7 @@ def parse_case(chapter: str, name: str, text: str) -> tuple[Case, str]:
 _KNOWN = ("expect", "comment", "compressor", "decoded")
 
 
-def _plain(value: object) -> object:  # noqa: PLR0911 - a table of types
+def _plain(value: object) -> object:
     if isinstance(value, bytes | bytearray):
         return value.hex()
     if is_dataclass(value) and not isinstance(value, type):

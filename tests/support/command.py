@@ -1,0 +1,97 @@
+"""The program as a process of its own, and ways to hit it at a chosen moment."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Program"]
+
+_TOP = Path(__file__).resolve().parents[2]
+
+_HIT = """
+import os, signal, sys
+number, moment = int(sys.argv.pop(1)), int(sys.argv.pop(1))
+watched = {"open", "os.link", "os.remove", "os.mkdir", "os.rename", "os.scandir"}
+place = os.fsencode(os.environ["CHUNKVAULT_REPOSITORY"])
+count = 0
+def look(event, arguments):
+    global count
+    if event in watched and place in os.fsencode(str(arguments)):
+        count += 1
+        if count == moment:
+            os.kill(os.getpid(), number)
+        if number == 0:
+            sys.stderr.write("x")
+sys.addaudithook(look)
+from chunkvault.cli.main import run
+run()
+"""
+"""Counts what the process does to the repository's files, and signals itself.
+
+Unlike a pause this hits the same moments on a slow machine and on a fast one.
+"""
+
+
+class Program:
+    """Runs commands on one repository, without reading this user's settings."""
+
+    def __init__(self, top: Path, *, repository: Path | None = None) -> None:
+        self.repository = repository or top / "repository"
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(top),
+            "PYTHONPATH": str(_TOP),
+            "CHUNKVAULT_REPOSITORY": str(self.repository),
+            "CHUNKVAULT_KEY_FILE": str(top / "device.key"),
+            "CHUNKVAULT_CACHE_DIR": str(top / "cache"),
+        }
+
+    def start(self, *words: object) -> "subprocess.Popen[str]":
+        """Begin a command."""
+        return self._start([sys.executable, "-m", "chunkvault", *map(str, words)])
+
+    def run(self, *words: object) -> "subprocess.CompletedProcess[str]":
+        """Run a command to its end; a traceback is never right."""
+        return _finish(self.start(*words))
+
+    def json(self, *words: object) -> Any:
+        """What a command prints with ``--json``, where that is one document."""
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def run_hit(
+        self, number: int, moment: int, *words: object
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command that gets signal ``number`` at the given moment.
+
+        Moments are counted from 1 and are what it does to the repository.
+        """
+        command = [sys.executable, "-c", _HIT, str(number), str(moment)]
+        return _finish(self._start([*command, *map(str, words)]))
+
+    def count_moments(self, *words: object) -> int:
+        """Run a command to its end; how many moments there were to hit it."""
+        done = self.run_hit(0, 0, *words)
+        assert done.returncode == 0, done.stderr
+        return done.stderr.count("x")
+
+    def _start(self, command: list[str]) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def _finish(process: "subprocess.Popen[str]") -> "subprocess.CompletedProcess[str]":
+    with process:
+        out, err = process.communicate(timeout=120)
+    assert "Traceback" not in err, err
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
