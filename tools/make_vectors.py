@@ -12,6 +12,7 @@ since another one may find other bytes that expand to the same.
 """
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,7 +27,7 @@ from tools.vectors import (  # noqa: E402
     trees,
     volumes,
 )
-from tools.vectors.case import Case, parse_case  # noqa: E402
+from tools.vectors.case import Case  # noqa: E402
 
 VECTORS = PROJECT / "tests" / "vectors"
 
@@ -52,9 +53,9 @@ def differences(folder: Path) -> tuple[list[Case], list[str]]:
 
 
 def _agrees(case: Case, text: str) -> bool:
-    stored, _ = parse_case(case.chapter, case.name, text)
-    if stored.compressor != case.compressor:
-        return (stored.expect, stored.comment) == (case.expect, case.comment)
+    made_by = re.search(r"^compressor: (.*)$", text, re.MULTILINE)
+    if made_by and case.compressor and made_by[1] != case.compressor:
+        return text.startswith(f"expect: {case.expect}\ncomment: {case.comment}\n")
     return text == case.text()
 
 

@@ -13,6 +13,11 @@ from contextlib import contextmanager, suppress
 from threading import Lock
 
 from chunkvault.backends.base import ObjectInfo, check_name, require_name
+from chunkvault.backends.leftovers import (
+    TEMPORARY_PREFIX,
+    lock_temporary,
+    remove_leftovers,
+)
 from chunkvault.errors import (
     AccessDenied,
     BackendError,
@@ -61,6 +66,7 @@ class LocalBackend:
     def __init__(self, path: bytes | str) -> None:
         self.path = os.fsencode(path).rstrip(b"/") or b"/"
         self._directories: set[bytes] = set()  # known to be there, durably
+        self._is_clean = False
         self._lock = Lock()
 
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
@@ -68,6 +74,7 @@ class LocalBackend:
         require_name(name)
         path = self._path_of(name)
         with _told_about("store", name):
+            self._remove_leftovers_once()
             directory = os.path.dirname(path)
             self._require_directory(directory)
             is_new = not os.path.lexists(path) and self._publish(path, data)
@@ -111,6 +118,13 @@ class LocalBackend:
     def _path_of(self, name: str) -> bytes:
         return os.path.join(self.path, name.encode("ascii"))
 
+    def _remove_leftovers_once(self) -> None:
+        """Only a process that writes cleans up, and only the first time."""
+        with self._lock:
+            if not self._is_clean:
+                remove_leftovers(self.path)
+                self._is_clean = True
+
     def _require_directory(self, directory: bytes) -> None:
         """Make a directory, its entry durable, once per directory and process.
 
@@ -126,16 +140,13 @@ class LocalBackend:
         """Give the bytes their final name; False if somebody else was first."""
         directory = os.path.dirname(path)
         try:
-            temporary = _write_temporary(directory, data)
+            with _temporary(directory, data) as temporary:
+                return self._link(temporary, path)
         except _SyncFailedError:
             # After a failed sync the kernel calls the lost pages clean, and a
             # second sync would succeed: only a new file can tell.
-            temporary = _write_temporary(directory, data)
-        try:
-            return self._link(temporary, path)
-        finally:
-            with suppress(FileNotFoundError):
-                os.unlink(temporary)
+            with _temporary(directory, data) as temporary:
+                return self._link(temporary, path)
 
     def _link(self, temporary: bytes, path: bytes) -> bool:
         try:
@@ -214,21 +225,29 @@ def _sync_directory(directory: bytes) -> None:
         os.close(descriptor)
 
 
-def _write_temporary(directory: bytes, data: bytes | bytearray | memoryview) -> bytes:
-    """Write a hidden file, durable but for its name; nothing stays if that fails."""
-    path = os.path.join(directory, b".tmp-" + os.urandom(8).hex().encode("ascii"))
+@contextmanager
+def _temporary(
+    directory: bytes, data: bytes | bytearray | memoryview
+) -> Iterator[bytes]:
+    """A hidden file with these bytes, durable but for its name; gone afterwards."""
+    name = TEMPORARY_PREFIX + os.urandom(8).hex().encode("ascii")
+    path = os.path.join(directory, name)
+    descriptor = os.open(path, _CREATE, _OBJECT_MODE)
     try:
-        _write_file(path, data)
-        _require_size(path, memoryview(data).nbytes)
-    except BaseException:
+        lock_temporary(descriptor)
+        _write(os.dup(descriptor), data)
+        if os.fstat(descriptor).st_size != memoryview(data).nbytes:
+            raise OSError(errno.EIO, "the file is not as long as what was written")
+        yield path
+    finally:
         with suppress(OSError):
             os.unlink(path)
-        raise
-    return path
+        with suppress(OSError):
+            os.close(descriptor)
 
 
-def _write_file(path: bytes, data: bytes | bytearray | memoryview) -> None:
-    descriptor = os.open(path, _CREATE, _OBJECT_MODE)
+def _write(descriptor: int, data: bytes | bytearray | memoryview) -> None:
+    """Write all, durably, and close: a network file system may fail only then."""
     try:
         rest = memoryview(data).cast("B")
         while rest:
@@ -236,11 +255,6 @@ def _write_file(path: bytes, data: bytes | bytearray | memoryview) -> None:
         _sync_file(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _require_size(path: bytes, size: int) -> None:
-    if os.lstat(path).st_size != size:
-        raise OSError(errno.EIO, "the file is not as long as what was written")
 
 
 def _sync_file(descriptor: int) -> None:

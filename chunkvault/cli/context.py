@@ -188,4 +188,4 @@ class Context:
         # Loading what draws the bar takes as long as a small backup.
         from chunkvault.cli.progress import TerminalReporter
 
-        return TerminalReporter(self.output, use_color=settings.use_color)
+        return TerminalReporter(self.output, sys.stderr, use_color=settings.use_color)

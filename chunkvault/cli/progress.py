@@ -8,6 +8,7 @@ the problems stay.
 import sys
 import time
 from collections import deque
+from typing import TextIO
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -50,10 +51,12 @@ class Speedometer:
 class TerminalReporter:
     """Shows a bar while an operation runs, and problems above it."""
 
-    def __init__(self, output: Output, *, use_color: bool = True) -> None:
+    def __init__(
+        self, output: Output, terminal: TextIO, *, use_color: bool = True
+    ) -> None:
         self._output = output
         self._console = Console(
-            stderr=True, no_color=not use_color, highlight=False, soft_wrap=True
+            file=terminal, no_color=not use_color, highlight=False, soft_wrap=True
         )
         self._live: Live | None = None
         self._speed = Speedometer()

@@ -27,8 +27,8 @@ def source_path(path: bytes) -> bytes:
 
 
 def missing_paths(paths: tuple[bytes, ...]) -> list[bytes]:
-    """Those that do not exist."""
-    return [path for path in paths if not os.path.lexists(path)]
+    """Those that do not exist; what may not be looked at is not among them."""
+    return [path for path in paths if _is_missing(path)]
 
 
 def read_path_list(name: str, *, is_null: bool) -> list[bytes]:
@@ -47,6 +47,16 @@ def read_rule_file(name: str) -> list[str]:
     from chunkvault.localfs.patterns import read_rules  # loads a library of patterns
 
     return read_rules(_read(name))
+
+
+def _is_missing(path: bytes) -> bool:
+    try:
+        os.lstat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        return False  # reading it says why
+    return False
 
 
 def _read(name: str) -> bytes:

@@ -44,6 +44,7 @@ def unpack(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN401
             max_array_len=min(len(data), _MAX_ARRAY_ITEMS),
             max_map_len=min(len(data), _MAX_MAP_ITEMS),
             max_ext_len=0,
+            ext_hook=_refuse_extension,
         )
     except (ValueError, TypeError, MemoryError, msgpack.UnpackException) as error:
         raise FormatError(f"record cannot be decoded: {error}") from None
@@ -77,3 +78,8 @@ def typed(value: object, kind: type[_Value]) -> _Value:
     if type(value) is not kind:
         raise TypeError
     return value
+
+
+def _refuse_extension(code: int, _data: bytes) -> None:
+    # One of no bytes is within max_ext_len.
+    raise ValueError(f"extension type {code}")

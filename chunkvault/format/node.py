@@ -4,10 +4,22 @@ from typing import NamedTuple
 
 from chunkvault.ids import BlobId
 
-__all__ = ["EMPTY_DIRECTORY", "FLAG_CHANGED", "MODE_BITS", "Node", "NodeKind"]
+__all__ = [
+    "EMPTY_DIRECTORY",
+    "FIRST_TIME_NS",
+    "FLAG_CHANGED",
+    "LAST_TIME_NS",
+    "MODE_BITS",
+    "Node",
+    "NodeKind",
+]
 
 MODE_BITS = 0o7777
 """Permissions with setuid, setgid and sticky; the type is `Node.kind`."""
+
+FIRST_TIME_NS = -(2**63)
+LAST_TIME_NS = 2**64 - 1
+"""From 1677 to 2554: the numbers msgpack has, and more than ext4 and XFS keep."""
 
 
 class NodeKind:

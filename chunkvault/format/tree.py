@@ -5,10 +5,10 @@ with a value for every node, or with one value that all nodes share; a column
 whose values are all the default is left out. Nodes are sorted by name.
 
 A directory of more than `MAX_LEAF_NODES` nodes is cut into several such trees,
-after names whose BLAKE3 hash starts with a byte below `_CUT_BELOW` (so is one with
-megabytes of extended attributes), and a tree of
-trees ``[2, [[first name, id], …]]`` lists them (again cut if need be): one more
-file among a million changes two or three small blobs.
+after names whose BLAKE3 hash starts with a byte below `_CUT_BELOW` (and before a
+blob would grow too large, where nodes have much in extended attributes), and a
+tree of trees ``[2, [[first name, id], …]]`` lists them (again cut if need be): one
+more file among a million changes two or three small blobs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -20,7 +20,13 @@ from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.packing import pack, unpack, unpack_canonical
 from chunkvault.errors import FormatError
 from chunkvault.format.content import REF_BYTES
-from chunkvault.format.node import MODE_BITS, Node, NodeKind
+from chunkvault.format.node import (
+    FIRST_TIME_NS,
+    LAST_TIME_NS,
+    MODE_BITS,
+    Node,
+    NodeKind,
+)
 from chunkvault.ids import ID_BYTES, BlobId
 
 __all__ = [
@@ -69,7 +75,7 @@ _DEFAULTS: dict[str, Any] = {
 assert tuple(_DEFAULTS) == Node._fields
 
 _U64 = (0, 2**64)
-_TIME = (-(2**63), 2**63)
+_TIME = (FIRST_TIME_NS, LAST_TIME_NS + 1)
 _RANGES = {
     "kind": (NodeKind.FILE, NodeKind.BLOCK_DEVICE + 1),
     "mode": (0, MODE_BITS + 1),

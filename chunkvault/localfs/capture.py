@@ -12,7 +12,14 @@ import pwd
 import stat
 from collections.abc import Iterator
 
-from chunkvault.format.node import MODE_BITS, Node, NodeKind
+from chunkvault.format.node import (
+    FIRST_TIME_NS,
+    FLAG_CHANGED,
+    LAST_TIME_NS,
+    MODE_BITS,
+    Node,
+    NodeKind,
+)
 
 __all__ = [
     "OwnerNames",
@@ -90,6 +97,8 @@ def kind_of(mode: int) -> int | None:
 def make_node(name: bytes, status: os.stat_result, owners: OwnerNames) -> Node:
     """The node of a name, still without link target, attributes and content.
 
+    A time beyond what the format has becomes the nearest one that it has.
+
     Raises:
         KeyError: `kind_of` has no kind for it.
     """
@@ -97,6 +106,9 @@ def make_node(name: bytes, status: os.stat_result, owners: OwnerNames) -> Node:
     kind = _KINDS[mode & _TYPE_BITS]
     uid = status.st_uid
     gid = status.st_gid
+    mtime_ns = status.st_mtime_ns
+    if not FIRST_TIME_NS <= mtime_ns <= LAST_TIME_NS:
+        mtime_ns = LAST_TIME_NS if mtime_ns > 0 else FIRST_TIME_NS
     # By position: twice as fast as by keyword, and this runs for every file.
     return Node(
         name,
@@ -106,7 +118,7 @@ def make_node(name: bytes, status: os.stat_result, owners: OwnerNames) -> Node:
         gid,
         owners.user(uid),
         owners.group(gid),
-        status.st_mtime_ns,
+        mtime_ns,
         status.st_ctime_ns,
         status.st_ino,
         status.st_dev,
@@ -125,7 +137,9 @@ def make_node(name: bytes, status: os.stat_result, owners: OwnerNames) -> Node:
 def is_unchanged(node: Node, status: os.stat_result) -> bool:
     """Whether what was captured as ``node`` has not been touched since.
 
-    The device is not compared: its number changes from boot to boot.
+    The device is not compared: its number changes from boot to boot. A file that
+    changed while it was captured is never the same: its content may be older than
+    its times say.
     """
     return (
         node.ctime_ns == status.st_ctime_ns
@@ -133,6 +147,7 @@ def is_unchanged(node: Node, status: os.stat_result) -> bool:
         and node.inode == status.st_ino
         and node.kind == _KINDS.get(status.st_mode & _TYPE_BITS)
         and (node.kind != NodeKind.FILE or node.size == status.st_size)
+        and not node.flags & FLAG_CHANGED
     )
 
 

@@ -1,7 +1,7 @@
 """Names across snapshots: which paths fit a pattern, and which snapshots have them.
 
-All snapshots are walked side by side, so that a path comes once, with everybody
-who has it. Trees are addressed by content: where several snapshots have the same
+All snapshots are walked side by side, so that the versions of a path come
+together, each with everybody who has it. Trees are addressed by content: where several snapshots have the same
 directory it is read and searched once for all of them. In memory are the
 directories between the root and the current path.
 """
@@ -18,6 +18,7 @@ from chunkvault.format.node import Node
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
+from chunkvault.snapshots.comparison import own_version
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["Match", "find"]
@@ -27,12 +28,12 @@ _Entry = tuple[bytes, int, Node, _Holders]
 
 
 class Match(NamedTuple):
-    """A path that fits.
+    """A version of a path that fits.
 
     Attributes:
         path: absolute.
-        node: as the newest snapshot that has the path holds it.
-        snapshots: all that have it, newest first.
+        node: as the newest of ``snapshots`` has it.
+        snapshots: all that have this version, newest first.
     """
 
     path: bytes
@@ -45,6 +46,9 @@ def find(
 ) -> Iterator[Match]:
     """The paths that fit ``pattern``, in the order of a walk.
 
+    A path comes once for each of its versions, newest first; what changed below a
+    directory makes no new version of it.
+
     ``*``, ``?`` and ``[abc]`` as in a shell. A pattern with a slash is compared
     with the whole path, and its ``*`` also stands for slashes; any other is
     compared with the last name only. Upper and lower case differ.
@@ -56,9 +60,10 @@ def find(
         snapshots, key=lambda kept: kept.snapshot.time_ns, reverse=True
     )
     fits = _compile(pattern)
-    for path, node, holders in _walk(TreeReader(repository.reader), newest_first):
+    for path, group in _walk(TreeReader(repository.reader), newest_first):
         if fits(path):
-            yield Match(path, node, tuple(newest_first[one] for one in holders))
+            for node, holders in _versions(group):
+                yield Match(path, node, tuple(newest_first[one] for one in holders))
 
 
 def _compile(pattern: bytes) -> Callable[[bytes], bool]:
@@ -72,8 +77,8 @@ def _compile(pattern: bytes) -> Callable[[bytes], bool]:
 
 def _walk(
     reader: TreeReader, snapshots: Sequence[StoredSnapshot]
-) -> Iterator[tuple[bytes, Node, _Holders]]:
-    """Each path of any snapshot: its newest node, and the numbers of who has it."""
+) -> Iterator[tuple[bytes, list[_Entry]]]:
+    """Each path of any snapshot, with its entries in all of them."""
     roots = [(kept.snapshot.tree, (number,)) for number, kept in enumerate(snapshots)]
     levels = [(b"", _side_by_side(reader, roots))]
     while levels:
@@ -83,11 +88,19 @@ def _walk(
             levels.pop()
             continue
         path = prefix + b"/" + group[0][0]
-        newest = min(group, key=itemgetter(1))[2]
-        yield path, newest, tuple(sorted(one for entry in group for one in entry[3]))
+        yield path, group
         below = [(node.subtree, who) for _, _, node, who in group if node.subtree]
         if below:
             levels.append((path, _side_by_side(reader, below)))
+
+
+def _versions(group: Iterable[_Entry]) -> Iterator[tuple[Node, list[int]]]:
+    """The distinct nodes of one path, and the numbers of who has which."""
+    found: dict[tuple[object, ...], tuple[Node, list[int]]] = {}
+    for _, _, node, holders in sorted(group, key=itemgetter(1)):
+        found.setdefault(own_version(node), (node, []))[1].extend(holders)
+    for node, numbers in found.values():
+        yield node, sorted(numbers)
 
 
 def _side_by_side(

@@ -1,6 +1,7 @@
 """What a snapshot holds: the entries of a folder, or everything below it."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 from chunkvault.errors import PathNotInSnapshot
 from chunkvault.format.node import Node
@@ -11,6 +12,8 @@ from chunkvault.snapshots.paths import split_path
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["list_entries"]
+
+_Start = tuple[bytes, Node | None, BlobId | None]
 
 
 def list_entries(
@@ -32,14 +35,23 @@ def list_entries(
     """
     reader = TreeReader(repository.reader)
     root = snapshot.snapshot.tree
-    wanted = snapshot.snapshot.paths if path is None else (path,)
-    starts = [_start(reader, root, one) for one in sorted(set(wanted))]
+    if path is not None:
+        starts = [_start(reader, root, path)]
+    else:
+        starts = list(_recorded_starts(reader, root, snapshot.snapshot.paths))
     return _entries(reader, starts, recursive=recursive)
 
 
-def _start(
-    reader: TreeReader, root: BlobId, path: bytes
-) -> tuple[bytes, Node | None, BlobId | None]:
+def _recorded_starts(
+    reader: TreeReader, root: BlobId, paths: tuple[bytes, ...]
+) -> Iterator[_Start]:
+    """Where the paths of the snapshot begin, but for those that were not there."""
+    for path in sorted(set(paths)):
+        with suppress(PathNotInSnapshot):
+            yield _start(reader, root, path)
+
+
+def _start(reader: TreeReader, root: BlobId, path: bytes) -> _Start:
     """Where to begin: the path, its node, its tree if it is a directory."""
     names = split_path(path)
     clean = b"".join(b"/" + name for name in names)
@@ -54,7 +66,7 @@ def _start(
 
 def _entries(
     reader: TreeReader,
-    starts: list[tuple[bytes, Node | None, BlobId | None]],
+    starts: list[_Start],
     *,
     recursive: bool,
 ) -> Iterator[tuple[bytes, Node]]:

@@ -25,6 +25,8 @@ from chunkvault.repository.stored_run import StoredRun
 __all__ = ["BlobIndex"]
 
 _Result = TypeVar("_Result")
+_NO_VOLUMES: Sequence[VolumeRecord] = ()
+_NOWHERE: Sequence[BlobLocation] = ()
 
 
 class BlobIndex:
@@ -82,18 +84,24 @@ class BlobIndex:
         for location in self._find_all(prefix):
             found_any = True
             yield location
-        if not found_any and not self._has_read_directories:
-            self.adopt_unlisted()
+        if self._has_read_directories:
+            return
+        self.adopt_unlisted()
+        if not found_any:
             yield from self._find_all(prefix)
+        elif prefix in self._loose:
+            yield self._loose[prefix]
 
     def is_stored(self, prefix: bytes) -> bool:
         """Whether a new blob of this id need not be stored: its volume is there."""
         if prefix in self._loose:
             return True
         for run in self._runs if self._runs is not None else self.runs:
-            volume = self._asking(run, lambda run: run.contains(prefix), None)
-            if volume is not None and volume.volume_id not in self._missing:
-                return True
+            for volume in self._asking(
+                run, lambda run: run.volumes_with(prefix), _NO_VOLUMES
+            ):
+                if volume.volume_id not in self._missing:
+                    return True
         return False
 
     def distrust(self, volume: VolumeId) -> None:
@@ -161,9 +169,10 @@ class BlobIndex:
 
     def _listed_volumes(self) -> dict[str, VolumeRecord]:
         listed: dict[str, VolumeRecord] = {}
-        nothing: list[VolumeRecord] = []
         for run in self.runs:
-            for volume in self._asking(run, lambda run: list(run.volumes()), nothing):
+            for volume in self._asking(
+                run, lambda run: list(run.volumes()), _NO_VOLUMES
+            ):
                 listed[names.volume_name(volume.kind, volume.volume_id)] = volume
         return listed
 
@@ -192,30 +201,14 @@ class BlobIndex:
             yield loose
         last: list[BlobLocation] = []
         for run in self.runs:
-            location = self._asking(run, lambda run: self._locate(run, prefix), None)
-            if location is None:
-                continue
-            if location.frame.volume.volume_id in self._missing:
-                last.append(location)
-            else:
-                yield location
+            for location in self._asking(
+                run, lambda run: _locate(run, prefix), _NOWHERE
+            ):
+                if location.frame.volume.volume_id in self._missing:
+                    last.append(location)
+                else:
+                    yield location
         yield from last
-
-    @staticmethod
-    def _locate(run: StoredRun, prefix: bytes) -> BlobLocation | None:
-        found = run.find(prefix)
-        if found is None:
-            return None
-        row, volume = found
-        frames = _cached_frames(volume)
-        if row.frame >= len(frames):
-            raise DamageError(
-                f"index run {run.name} names a frame that is not there",
-                object_name=run.name,
-            )
-        return BlobLocation(
-            frames[row.frame], row.offset, row.length, row.plain_length, row.base
-        )
 
     def _asking(
         self, run: StoredRun, ask: Callable[[StoredRun], _Result], otherwise: _Result
@@ -265,3 +258,17 @@ class BlobIndex:
 @lru_cache(maxsize=512)
 def _cached_frames(volume: VolumeRecord) -> list[FrameLocation]:
     return frame_locations(volume)
+
+
+def _locate(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
+    locations = []
+    for row, volume in run.find(prefix):
+        frames = _cached_frames(volume)
+        if row.frame >= len(frames):
+            raise DamageError(
+                f"index run {run.name} names a frame that is not there",
+                object_name=run.name,
+            )
+        location = (row.offset, row.length, row.plain_length, row.base)
+        locations.append(BlobLocation(frames[row.frame], *location))
+    return locations

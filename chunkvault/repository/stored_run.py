@@ -57,18 +57,18 @@ class StoredRun:
         """Where the blocks are, and how many."""
         return self._open()[1]
 
-    def find(self, prefix: bytes) -> tuple[IndexRow, VolumeRecord] | None:
-        """Where the blob with this id prefix is, if this run knows it."""
-        found = self._find_row(prefix)
-        if found is None:
-            return None
-        row = found[0].row(found[1])
-        return row, self.volume(row.volume)
+    def find(self, prefix: bytes) -> list[tuple[IndexRow, VolumeRecord]]:
+        """Every place of the blob with this id prefix that this run knows.
 
-    def contains(self, prefix: bytes) -> VolumeRecord | None:
-        """The volume that holds the blob, if this run knows it."""
-        found = self._find_row(prefix)
-        return None if found is None else self.volume(found[0].volumes[found[1]])
+        More than one where it was stored again because a volume was lost.
+        """
+        rows = (block.row(place) for block, place in self._find_rows(prefix))
+        return [(row, self.volume(row.volume)) for row in rows]
+
+    def volumes_with(self, prefix: bytes) -> list[VolumeRecord]:
+        """The volumes that hold the blob, as far as this run knows."""
+        found = self._find_rows(prefix)
+        return [self.volume(block.volumes[place]) for block, place in found]
 
     def volume(self, number: int) -> VolumeRecord:
         """The volume of this number."""
@@ -90,18 +90,17 @@ class StoredRun:
             for place in range(len(block.lengths)):
                 yield block.row(place)
 
-    def _find_row(self, prefix: bytes) -> tuple[BlobBlock, int] | None:
+    def _find_rows(self, prefix: bytes) -> list[tuple[BlobBlock, int]]:
         firsts = self._open()[2]
         number = bisect_right(firsts, prefix) - 1
-        if number < 0:
-            return None
-        block = self._block(number)
-        # Searching the joined prefixes is a memory search in C: faster than a
-        # bisection in Python, with nothing to decode.
-        place = block.prefixes.find(prefix)
-        while place >= 0 and place % PREFIX_BYTES:
-            place = block.prefixes.find(prefix, place + 1)
-        return (block, place // PREFIX_BYTES) if place >= 0 else None
+        found: list[tuple[BlobBlock, int]] = []
+        while number >= 0:
+            block = self._block(number)
+            found += ((block, place) for place in _places(block.prefixes, prefix))
+            if firsts[number] != prefix:
+                break
+            number -= 1  # rows of one blob may lie on both sides of a border
+        return found
 
     def _block(self, number: int) -> BlobBlock:
         with self._lock:
@@ -201,3 +200,17 @@ class StoredRun:
 
     def _damage(self, what: str) -> DamageError:
         return DamageError(f"index run {self.name} {what}", object_name=self.name)
+
+
+def _places(prefixes: bytes, prefix: bytes) -> list[int]:
+    """The numbers of the rows with this prefix."""
+    # Searching the joined prefixes is a memory search in C: faster than a
+    # bisection in Python, with nothing to decode.
+    start = prefixes.find(prefix)
+    while start >= 0 and start % PREFIX_BYTES:
+        start = prefixes.find(prefix, start + 1)
+    places = []
+    while start >= 0 and prefixes.startswith(prefix, start):
+        places.append(start // PREFIX_BYTES)
+        start += PREFIX_BYTES
+    return places

@@ -7,7 +7,7 @@ another disk, a second name).
 
 from chunkvault.format.node import Node
 
-__all__ = ["same_content", "same_metadata", "same_version"]
+__all__ = ["own_version", "same_content", "same_metadata", "same_version"]
 
 
 def same_content(old: Node, new: Node) -> bool:
@@ -34,6 +34,11 @@ def same_version(old: Node, new: Node) -> bool:
         and same_metadata(old, new)
         and old.subtree == new.subtree
     )
+
+
+def own_version(node: Node) -> tuple[object, ...]:
+    """Equal for nodes of one version; what is below a directory does not count."""
+    return _content(node) + _metadata(node)
 
 
 def _content(node: Node) -> tuple[object, ...]:

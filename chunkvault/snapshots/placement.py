@@ -54,7 +54,7 @@ def place(
     """
     sources = [_clean(path) for path in paths or _outermost(snapshot.paths)]
     lookup = _Lookup(trees, snapshot.tree, on_damage)
-    found = {source: lookup.find(source) for source in sources}
+    found = {source: lookup.find(source, is_chosen=bool(paths)) for source in sources}
     if not paths and len(found) == 1:
         [(source, placement)] = found.items()
         targets = {source: b"" if placement and placement.tree else _base(source)}
@@ -81,7 +81,8 @@ def place_at_origin(
     """
     sources = _outermost(paths or snapshot.paths)
     lookup = _Lookup(trees, snapshot.tree, on_damage)
-    found = ((source, lookup.find(source)) for source in sources)
+    is_chosen = bool(paths)
+    found = ((source, lookup.find(source, is_chosen=is_chosen)) for source in sources)
     return [
         placement._replace(target=source[1:])
         for source, placement in found
@@ -135,14 +136,20 @@ class _Lookup:
         self._root = root
         self._on_damage = on_damage
 
-    def find(self, source: bytes) -> Placement | None:
-        """The path, not yet placed; None if damage hides it."""
+    def find(self, source: bytes, *, is_chosen: bool = True) -> Placement | None:
+        """The path, not yet placed; None if damage hides it.
+
+        Also None for a path that the snapshot was to be of, and that could not be
+        read; not so where a person has chosen it.
+        """
         if source == b"/":
             return Placement(b"", None, self._root)
         try:
             node = self._trees.lookup(self._root, source)
         except DamageError as error:
             self._on_damage(source, error)
+            return None
+        if node is None and not is_chosen:
             return None
         if node is None:
             shown = source.decode(errors="backslashreplace")

@@ -128,3 +128,22 @@ def test_two_backups_at_once_both_succeed(tmp_path, source, program):
         done = program.run("restore", path, "--to", target)
         assert done.returncode == 0, done.stderr
         assert read_tree(target / path.name) == read_tree(path)
+
+
+def test_killed_restore_is_finished_by_the_next_one(tmp_path, source, program):
+    assert program.run("backup", source).returncode == 0
+    words = ("restore", "--no-cache", "--to")
+    moments = program.count_moments(*words, tmp_path / "probe")
+    target = tmp_path / "target"
+    drawn = sorted(random.Random(3).sample(range(5, moments), 4), reverse=True)
+    for number, moment in enumerate(drawn):
+        killed = program.run_hit(signal.SIGKILL, moment, *words, target)
+        # A later run has less to read and may be over before.
+        assert killed.returncode in (-signal.SIGKILL, 0)
+        assert number or killed.returncode
+        wanted = read_tree(source)
+        for path, entry in read_tree(target).items() if target.exists() else ():
+            if path in wanted and entry.kind == "file":
+                assert entry.content == wanted[path].content
+    assert program.run(*words, target, "--delete").returncode == 0
+    assert read_tree(target) == read_tree(source)

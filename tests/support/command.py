@@ -53,6 +53,14 @@ class Program:
         """Begin a command."""
         return self._start([sys.executable, "-m", "chunkvault", *map(str, words)])
 
+    def run_short_of_space(
+        self, file_bytes: int, *words: object
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run a command that can write no file larger than this."""
+        limit = f"ulimit -f {file_bytes // 1024}; trap '' XFSZ; exec \"$@\""
+        command = [sys.executable, "-m", "chunkvault", *map(str, words)]
+        return _finish(self._start(["bash", "-c", limit, "bash", *command]))
+
     def run(self, *words: object) -> "subprocess.CompletedProcess[str]":
         """Run a command to its end; a traceback is never right."""
         return _finish(self.start(*words))

@@ -2,16 +2,21 @@
 
 import os
 from argparse import ArgumentParser, Namespace
+from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import Context
 from chunkvault.cli.output import human_size, printable
 from chunkvault.cli.snapshot_query import add_filter_arguments, find_snapshots
 
+if TYPE_CHECKING:
+    from chunkvault.format.node import Node
+
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
 EXAMPLES = """\
 PATTERN has *, ? and [abc] as in a shell. With a slash in it, it is compared with
-the whole path, else with the name. Nothing found gives exit code 1.
+the whole path, else with the name. Each version of a file is shown, with the
+snapshots that have it. Nothing found gives exit code 1.
 
 examples:
   chunkvault find 'letter*.txt'
@@ -26,7 +31,7 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, context: Context) -> int:
-    """List what fits: each path once, with the newest snapshot that has it."""
+    """List what fits: each version of a path, with the snapshots that have it."""
     # What reads trees takes longer to load than --help may take.
     from chunkvault.cli.records import node_fields, snapshot_list
     from chunkvault.operations.find import find
@@ -48,7 +53,11 @@ def run(arguments: Namespace, context: Context) -> int:
         for path, node, holders in matches:
             is_found = True
             context.output.line(
-                f"{context.local_time(node.mtime_ns)}  {human_size(node.size):>10}"
+                f"{context.local_time(node.mtime_ns)}  {_size(node):>10}"
                 f"  {printable(path)}  [{snapshot_list(holders)}]"
             )
     return 0 if is_found else 1
+
+
+def _size(node: "Node") -> str:
+    return "" if node.subtree else human_size(node.size)

@@ -1,9 +1,10 @@
 """A directory that is being walked, in step with the parent snapshot."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from chunkvault.errors import DamageError
 from chunkvault.format.node import Node
 from chunkvault.format.tree import TreeBuilder
 from chunkvault.localfs.scan import SourceDirectory
@@ -33,10 +34,16 @@ class Level:
 
 
 class ParentNodes:
-    """The nodes of the same directory in the parent snapshot, in step by name."""
+    """The nodes of the same directory in the parent snapshot, in step by name.
 
-    def __init__(self, nodes: Iterator[Node]) -> None:
+    Where they cannot be read ``on_damage`` is told, and there are no more of them.
+    """
+
+    def __init__(
+        self, nodes: Iterator[Node], on_damage: Callable[[DamageError], None]
+    ) -> None:
         self._nodes = nodes
+        self._on_damage = on_damage
         self._next: Node | None = None
         self.skipped = False
         self._advance()
@@ -57,7 +64,12 @@ class ParentNodes:
         return self._next is None and not self.skipped
 
     def _advance(self) -> None:
-        self._next = next(self._nodes, None)
+        try:
+            self._next = next(self._nodes, None)
+        except DamageError as error:
+            self._next = None
+            self.skipped = True  # nobody knows what there was
+            self._on_damage(error)
 
 
 def is_directory(status: os.stat_result) -> bool:

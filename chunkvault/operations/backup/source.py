@@ -1,6 +1,7 @@
 """What a snapshot is made of: paths of this machine, or a stream."""
 
 import os
+from collections.abc import Callable
 
 from chunkvault.errors import ChunkvaultError, DamageError
 from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
@@ -34,7 +35,7 @@ def store_paths(
         ChunkvaultError: none of them could be read.
     """
     walk = SourceWalk(repository, sink, options, reporter, progress)
-    before = _Before(repository, parent)
+    before = _Before(repository, parent, walk.tell_damage)
     roots = build_roots(options.paths)
     if roots is None:
         node = walk.store(b"/", before.root())
@@ -114,9 +115,15 @@ def _store_root(
 class _Before:
     """The parent snapshot, where there is one and it can be read."""
 
-    def __init__(self, repository: Repository, parent: StoredSnapshot | None) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        parent: StoredSnapshot | None,
+        on_damage: Callable[[DamageError], None],
+    ) -> None:
         self._trees = TreeReader(repository.reader)
         self._parent = parent
+        self._on_damage = on_damage
 
     def node(self, path: bytes) -> Node | None:
         """What stood at a path."""
@@ -124,8 +131,9 @@ class _Before:
             return None
         try:
             return self._trees.lookup(self._parent.snapshot.tree, path)
-        except DamageError:
-            return None  # the walk reads everything again
+        except DamageError as error:
+            self._on_damage(error)
+            return None
 
     def root(self) -> Node | None:
         """A stand-in for the node of ``/``, which no tree has."""

@@ -17,6 +17,7 @@ from chunkvault.operations.backup.level import (
     identities,
     identity,
     is_directory,
+    is_within,
 )
 from chunkvault.operations.backup.options import BackupOptions, Counts
 from chunkvault.report import Problem, Progress, Reporter
@@ -59,7 +60,11 @@ class SourceWalk:
         self._files = FileReader(ContentWriter(sink, repository.settings))
         self._skipped = frozenset(identities(options.skip_directories))
         self._tags = frozenset(options.exclude_if_present)
-        self._checks_chunks = bool(repository.index.missing_volumes)
+
+    @property
+    def _checks_chunks(self) -> bool:
+        """Whether volumes are missing or damaged, as far as is known by now."""
+        return bool(self._index.missing_volumes)
 
     def store(self, path: bytes, parent_node: Node | None) -> Node | None:
         """Store one path that was asked for, with all that lies below.
@@ -71,9 +76,11 @@ class SourceWalk:
         Returns:
             Its node; None if it could not be read or is left out.
         """
+        if is_within(path, self._skipped):
+            return None
         name = os.path.basename(path)
         try:
-            status = os.lstat(path)
+            status = self._status(path)
             if is_directory(status):
                 return self._store_root(path, parent_node)
             folder = SourceDirectory.open_root(os.path.dirname(path) or b"/")
@@ -92,6 +99,16 @@ class SourceWalk:
         except OSError as error:
             self._failed(path, error)
             return EMPTY_DIRECTORY._replace(name=os.path.basename(path))
+
+    def tell_damage(self, error: DamageError) -> None:
+        """Part of the parent snapshot cannot be read.
+
+        What is below is read and stored again, which mends the damage.
+        """
+        message = f"the parent snapshot is damaged, so files are read again: {error}"
+        self._reporter.problem(
+            Problem(b"", message, is_failure=False, object_name=error.object_name)
+        )
 
     def _store_root(self, path: bytes, parent_node: Node | None) -> Node | None:
         try:
@@ -209,7 +226,7 @@ class SourceWalk:
             path,
             iter(names),
             tree_builder(self._sink),
-            ParentNodes(self._parent_nodes(parent_node)),
+            self._parent_nodes(parent_node),
             node,
             parent_node,
         )
@@ -231,21 +248,11 @@ class SourceWalk:
             return parent_node.xattrs
         return capture.read_xattrs(directory.descriptor)
 
-    def _parent_nodes(self, parent_node: Node | None) -> Iterator[Node]:
-        if parent_node is None or parent_node.subtree is None:
-            return
-        try:
-            yield from self._trees.entries(parent_node.subtree)
-        except DamageError as error:
-            # Everything below is read and stored again, which mends the damage.
-            self._reporter.problem(
-                Problem(
-                    b"",
-                    f"the parent snapshot is damaged, so files are read again: {error}",
-                    is_failure=False,
-                    object_name=error.object_name,
-                )
-            )
+    def _parent_nodes(self, parent_node: Node | None) -> ParentNodes:
+        nodes: Iterator[Node] = iter(())
+        if parent_node is not None and parent_node.subtree is not None:
+            nodes = self._trees.entries(parent_node.subtree)
+        return ParentNodes(nodes, self.tell_damage)
 
     def _finish_level(self, level: Level) -> Node:
         parent_node = level.parent_node

@@ -180,7 +180,7 @@ class Plan:
 
         Otherwise ``path`` becomes its first name, written as ``file`` (or 0).
         """
-        inode = b"%d:%d" % (node.device, node.inode)
+        inode = _inode(node)
         found = self._database.execute(
             "SELECT path, file FROM first_names WHERE inode = ?", (inode,)
         ).fetchone()
@@ -189,6 +189,11 @@ class Plan:
         row = (inode, path, file)
         self._database.execute("INSERT INTO first_names VALUES (?, ?, ?)", row)
         return None
+
+    def forget_first_name(self, node: Node) -> None:
+        """It could not be made: the next name becomes the first."""
+        inode = _inode(node)
+        self._database.execute("DELETE FROM first_names WHERE inode = ?", (inode,))
 
     def add_link(self, link: PlannedLink) -> None:
         """Make it at the end."""
@@ -251,6 +256,10 @@ class Plan:
         insert("INSERT INTO files VALUES (?, ?, ?, ?)", self._files)
         self._pieces.clear()
         self._files.clear()
+
+
+def _inode(node: Node) -> bytes:
+    return b"%d:%d" % (node.device, node.inode)
 
 
 def _freeze(node: Node) -> bytes:

@@ -32,6 +32,7 @@ def _ensure(job: Job, path: bytes, node: Node, status: os.stat_result | None) ->
         if status is not None:
             job.clear_directory(path, status)
         if not _make(job, path, node):
+            job.plan.forget_first_name(node)
             return
         job.tell("new" if status is None else "changed", path)
     job.tally.others += 1

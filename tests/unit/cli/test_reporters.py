@@ -2,7 +2,6 @@ import io
 import json
 import os
 import pty
-import sys
 
 import pytest
 
@@ -90,28 +89,28 @@ def test_speed_is_that_of_the_last_seconds():
 
 @pytest.fixture
 def terminal(monkeypatch):
-    """A terminal of 80 columns as standard error; gives what was sent to it."""
+    """A terminal of 80 columns: its stream, and what was sent to it so far."""
     leader, follower = pty.openpty()
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "80")
     with os.fdopen(follower, "w", encoding="utf-8") as stream:
-        monkeypatch.setattr(sys, "stderr", stream)
 
         def sent():
             stream.flush()
             return os.read(leader, 1 << 16).decode()
 
-        yield sent
+        yield stream, sent
     os.close(leader)
 
 
 def test_bar_shows_how_far_and_goes_away(stream, terminal):
-    reporter = TerminalReporter(Output(stream), use_color=False)
+    screen, sent = terminal
+    reporter = TerminalReporter(Output(stream), screen, use_color=False)
     reporter.begin(Progress("backup", 7, 1 << 20, 10, 4 << 20, b"/a\x1b[2J"))
     reporter.problem(Problem(b"/b", "cannot be read"))
     reporter.end()
     reporter.close()
-    text = terminal()
+    text = sent()
     for part in ("backup", " 25%", "1.0 MiB of 4.0 MiB", "7 of 10 files"):
         assert part in text
     assert "/a\\x1b[2J" in text
@@ -120,6 +119,7 @@ def test_bar_shows_how_far_and_goes_away(stream, terminal):
 
 
 def test_entries_go_to_standard_output_where_that_is_no_terminal(stream, terminal):
-    reporter = TerminalReporter(Output(stream))
+    screen, _ = terminal
+    reporter = TerminalReporter(Output(stream), screen)
     reporter.entry("missing", b"/a")
     assert stream.getvalue() == "missing    /a\n"

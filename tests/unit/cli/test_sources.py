@@ -5,7 +5,12 @@ from types import SimpleNamespace
 import pytest
 
 from chunkvault.cli import sources
-from chunkvault.cli.sources import read_path_list, read_rule_file, source_path
+from chunkvault.cli.sources import (
+    missing_paths,
+    read_path_list,
+    read_rule_file,
+    source_path,
+)
 from chunkvault.errors import UsageError
 
 
@@ -36,6 +41,12 @@ def test_source_is_absolute_and_follows_a_link_only_with_a_slash(folder, given, 
 def test_root_is_a_source():
     assert source_path(b"/") == b"/"
     assert source_path(b"//") == b"/"
+
+
+def test_only_what_is_certainly_not_there_is_missing(folder):
+    unknown = folder + b"/" + b"x" * 256  # no such name can be looked up
+    absent = [folder + b"/absent", folder + b"/absent/below"]
+    assert missing_paths((folder, folder + b"/link", unknown, *absent)) == absent
 
 
 @pytest.mark.parametrize("given", [b"", b"a\0b"])

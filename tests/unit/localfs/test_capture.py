@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from chunkvault.format.node import NodeKind
+from chunkvault.format.node import FLAG_CHANGED, NodeKind
+from chunkvault.format.tree import decode_tree, encode_leaf
 from chunkvault.localfs.capture import (
     CACHEDIR_TAG_SIGNATURE,
     OwnerNames,
@@ -88,6 +89,23 @@ def test_node_of_a_file_has_its_metadata_and_no_content(tmp_path: Path) -> None:
     assert (node.content_list, node.subtree, node.flags) == (None, None, 0)
 
 
+@pytest.mark.parametrize(
+    ("mtime_ns", "kept"),
+    [
+        (15_032_385_535 * 10**9, 15_032_385_535 * 10**9),  # the last that ext4 has
+        (9_000_000_000_000 * 10**9, 2**64 - 1),
+        (-9_000_000_000_000 * 10**9, -(2**63)),
+    ],
+)
+def test_node_has_no_time_that_a_tree_cannot_hold(
+    mtime_ns: int, kept: int, tmp_path: Path
+) -> None:
+    fields = [*os.lstat(tmp_path), 0.0, 0.0, 0.0, 0, mtime_ns, 0, 0, 0, 0]
+    node = make_node(b"f", os.stat_result(fields), OwnerNames())
+    assert node.mtime_ns == kept
+    assert decode_tree(encode_leaf([node])) == [node]
+
+
 def test_only_files_have_a_size(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("somewhere")
     owners = OwnerNames()
@@ -142,6 +160,11 @@ def test_file_is_changed_when_one_field_differs(tmp_path: Path, field: str) -> N
     node = make_node(b"f", os.lstat(path), OwnerNames())
     other = node._replace(**{field: getattr(node, field) + 1})
     assert not is_unchanged(other, os.lstat(path))
+
+
+def test_file_that_was_torn_is_read_again(tmp_path: Path) -> None:
+    node = make_node(b"d", os.lstat(tmp_path), OwnerNames())
+    assert not is_unchanged(node._replace(flags=FLAG_CHANGED), os.lstat(tmp_path))
 
 
 def test_another_kind_is_changed(tmp_path: Path) -> None:

@@ -34,16 +34,19 @@ def test_pattern_with_slash_fits_the_whole_path(repository):
     assert found(repository, taken, b"e/f") == []
 
 
-def test_path_comes_once_with_all_snapshots_that_have_it(repository):
+def test_path_comes_once_for_each_version_with_all_snapshots_that_have_it(
+    repository,
+):
     taken = [
         take_snapshot(repository, {b"/d/a": b"1"}, at=1),
         take_snapshot(repository, {b"/d/b": b"1"}, at=2),
-        take_snapshot(repository, {b"/d/a": b"22", b"/d/b": b""}, at=3),
+        take_snapshot(repository, {b"/d/a": b"22", b"/d/b": b"1"}, at=3),
+        take_snapshot(repository, {b"/d/a": b"1"}, at=4),
     ]
-    expected = [(b"/d/a", [3, 1]), (b"/d/b", [3, 2])]
+    expected = [(b"/d/a", [4, 1]), (b"/d/a", [3]), (b"/d/b", [3, 2])]
     assert found(repository, taken, b"[ab]") == expected
-    newest = next(find(repository, taken, b"a")).node
-    assert newest.size == 2
+    assert [match.node.size for match in find(repository, taken, b"a")] == [1, 2]
+    assert found(repository, taken, b"d") == [(b"/d", [4, 3, 2, 1])]
 
 
 def test_directory_that_was_a_file_is_searched(repository):
@@ -51,7 +54,11 @@ def test_directory_that_was_a_file_is_searched(repository):
         take_snapshot(repository, {b"/d": b"file"}, at=1),
         take_snapshot(repository, {b"/d/x": b""}, at=2),
     ]
-    assert found(repository, taken, b"*") == [(b"/d", [2, 1]), (b"/d/x", [2])]
+    assert found(repository, taken, b"*") == [
+        (b"/d", [2]),
+        (b"/d", [1]),
+        (b"/d/x", [2]),
+    ]
 
 
 def test_shared_directories_are_read_once(repository):
