@@ -13,6 +13,7 @@
     │   ├── StorageFull               22   no space, quota
     │   └── StorageUnreachable        23
     ├── TargetFull                    22   no space where files are restored
+    ├── UnsafePath                     1   could mean something outside the target
     ├── RepositoryExists               1
     ├── RepositoryNotFound            10
     ├── RepositoryBusy                11
@@ -48,6 +49,7 @@ __all__ = [
     "StorageUnreachable",
     "TamperingSuspected",
     "TargetFull",
+    "UnsafePath",
     "UnsupportedFormat",
     "UsageError",
     "WrongKey",
@@ -126,6 +128,12 @@ class TargetFull(ChunkvaultError):
 
     exit_code = 22
     hint = "free some space and run the restore again: finished files are kept"
+
+
+class UnsafePath(ChunkvaultError):
+    """A path that is refused, because it could mean something outside the target."""
+
+    hint = "the snapshot was not made by chunkvault, or somebody interferes"
 
 
 class RepositoryExists(ChunkvaultError):

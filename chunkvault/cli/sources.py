@@ -2,11 +2,18 @@
 
 import os
 import sys
+from typing import BinaryIO
 
 from chunkvault.cli.output import printable
 from chunkvault.errors import UsageError
 
-__all__ = ["missing_paths", "read_path_list", "read_rule_file", "source_path"]
+__all__ = [
+    "missing_paths",
+    "read_path_list",
+    "read_rule_file",
+    "source_path",
+    "standard_input",
+]
 
 
 def source_path(path: bytes) -> bytes:
@@ -38,8 +45,19 @@ def read_path_list(name: str, *, is_null: bool) -> list[bytes]:
         name: of the file.
         is_null: whether a zero byte ends each path, rather than the line.
     """
-    data = sys.stdin.buffer.read() if name == "-" else _read(name)
+    data = standard_input().read() if name == "-" else _read(name)
     return [path for path in data.split(b"\0" if is_null else b"\n") if path]
+
+
+def standard_input() -> BinaryIO:
+    """What is piped into the command.
+
+    Raises:
+        UsageError: it was closed by whoever started the command.
+    """
+    if sys.stdin is None:
+        raise UsageError("standard input is closed")
+    return sys.stdin.buffer
 
 
 def read_rule_file(name: str) -> list[str]:

@@ -28,16 +28,12 @@ from chunkvault.localfs.directories import (
 )
 from chunkvault.localfs.hard_links import HardLinks, identity_of
 from chunkvault.localfs.metadata import FILE_TYPES, MetadataWriter, is_kind
-from chunkvault.localfs.paths import (
-    UnsafePath,
-    naming_path,
-    split_path,
-)
+from chunkvault.localfs.paths import naming_path, split_path, unsafe_path
 from chunkvault.localfs.place import TEMPORARY_PREFIX, Place
 from chunkvault.localfs.removal import count_entries, remove_entry
 from chunkvault.localfs.target_file import TargetFile, UnwrittenFile
 
-__all__ = ["TEMPORARY_PREFIX", "Target", "TargetFile", "UnsafePath"]
+__all__ = ["TEMPORARY_PREFIX", "Target", "TargetFile"]
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -170,7 +166,7 @@ class Target:
             FileExistsError: something is there and is not to be replaced.
         """
         if b"\0" in node.target:
-            raise UnsafePath(path, "it points to a name with a NUL")
+            raise unsafe_path(path, "it points to a name with a NUL")
         if self._dry_run:
             return
         with self._place(path) as place:
@@ -321,7 +317,7 @@ class Target:
         try:
             status = os.fstat(descriptor)
             if not is_kind(status, node) or status.st_nlink != 1:
-                raise UnsafePath(place.path, "somebody replaced it while it was made")
+                raise unsafe_path(place.path, "somebody replaced it while it was made")
             where = path_of_descriptor(descriptor)
             is_bare = not place.directory.gives_attributes
             self._metadata.write(where, node, status, is_bare=is_bare)

@@ -21,11 +21,11 @@ from typing import Self
 
 from chunkvault.errors import ChunkvaultError
 from chunkvault.localfs.paths import (
-    UnsafePath,
     is_name,
     join_path,
     named_error,
     readable,
+    unsafe_path,
 )
 
 __all__ = [
@@ -313,7 +313,7 @@ def _components(path: bytes, start: int) -> list[bytes]:
     """The checked components of a path from a place where a directory ends."""
     names = path[start + 1 if start else 0 :].split(b"/")
     if not all(map(is_name, names)):
-        raise UnsafePath(path)
+        raise unsafe_path(path)
     return names
 
 

@@ -4,7 +4,7 @@ import errno
 import os
 
 from chunkvault.format.node import Node
-from chunkvault.localfs.paths import UnsafePath
+from chunkvault.localfs.paths import unsafe_path
 
 __all__ = ["HardLinks", "Identity", "identity_of"]
 
@@ -40,7 +40,7 @@ class HardLinks:
         """
         identity = identity_of(status)
         if self._identities.get(path) != identity:
-            raise UnsafePath(
+            raise unsafe_path(
                 path, "a hard link to it would not be to what was restored"
             )
         return identity

@@ -5,16 +5,16 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
 
-from chunkvault.errors import ChunkvaultError, TargetFull
+from chunkvault.errors import TargetFull, UnsafePath
 
 __all__ = [
-    "UnsafePath",
     "is_name",
     "join_path",
     "named_error",
     "naming_path",
     "readable",
     "split_path",
+    "unsafe_path",
 ]
 
 _NO_NAMES = (b"", b".", b"..")
@@ -22,17 +22,6 @@ _NO_NAMES = (b"", b".", b"..")
 _Owner = TypeVar("_Owner")
 _Rest = ParamSpec("_Rest")
 _Result = TypeVar("_Result")
-
-
-class UnsafePath(ChunkvaultError):
-    """A path that is refused, because it could mean something outside the target."""
-
-    hint = "the snapshot was not made by chunkvault, or somebody interferes"
-
-    def __init__(
-        self, path: bytes, reason: str = "it is no path in the target"
-    ) -> None:
-        super().__init__(f"refused '{readable(path)}': {reason}")
 
 
 def split_path(path: bytes) -> tuple[bytes, bytes]:
@@ -43,8 +32,13 @@ def split_path(path: bytes) -> tuple[bytes, bytes]:
     """
     above, _, name = path.rpartition(b"/")
     if not is_name(name) or path.startswith(b"/"):
-        raise UnsafePath(path)
+        raise unsafe_path(path)
     return above, name
+
+
+def unsafe_path(path: bytes, reason: str = "it is no path in the target") -> UnsafePath:
+    """The error that refuses a path."""
+    return UnsafePath(f"refused '{readable(path)}': {reason}")
 
 
 def is_name(component: bytes) -> bool:

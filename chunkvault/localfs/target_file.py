@@ -8,7 +8,7 @@ from typing import Self
 from chunkvault.format.node import Node
 from chunkvault.localfs.hard_links import Identity, identity_of
 from chunkvault.localfs.metadata import MetadataWriter
-from chunkvault.localfs.paths import UnsafePath, named_error
+from chunkvault.localfs.paths import named_error, unsafe_path
 from chunkvault.localfs.place import Place
 
 __all__ = ["TargetFile", "UnwrittenFile"]
@@ -151,7 +151,9 @@ class TargetFile:
         descriptor = os.open(self._place.temporary, _REOPEN, dir_fd=directory)
         if identity_of(os.fstat(descriptor)) != self._identity:
             os.close(descriptor)
-            raise UnsafePath(self._place.path, "somebody replaced it while it was made")
+            raise unsafe_path(
+                self._place.path, "somebody replaced it while it was made"
+            )
         self._descriptor = descriptor
 
     def _write_rest(self, offset: int, rest: memoryview) -> None:

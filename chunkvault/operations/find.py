@@ -1,9 +1,9 @@
 """Names across snapshots: which paths fit a pattern, and which snapshots have them.
 
 All snapshots are walked side by side, so that the versions of a path come
-together, each with everybody who has it. Trees are addressed by content: where several snapshots have the same
-directory it is read and searched once for all of them. In memory are the
-directories between the root and the current path.
+together, each with everybody who has it. Trees are addressed by content: where
+several snapshots have the same directory it is read and searched once for all of
+them. In memory are the directories between the root and the current path.
 """
 
 import fnmatch

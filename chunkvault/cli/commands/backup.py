@@ -1,7 +1,6 @@
 """``chunkvault backup``: take a snapshot."""
 
 import os
-import sys
 from argparse import Action, ArgumentParser, Namespace
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -14,9 +13,9 @@ from chunkvault.cli.sources import (
     read_path_list,
     read_rule_file,
     source_path,
+    standard_input,
 )
 from chunkvault.errors import ChunkvaultError, UsageError
-from chunkvault.report import Problem
 
 if TYPE_CHECKING:
     from chunkvault.operations.backup import BackupOptions
@@ -87,13 +86,10 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.operations.backup import backup
 
     options = _read_options(arguments, context)
-    missing = missing_paths(options.paths)
     with (
         context.open_repository() as repository,
         context.reporter(lists_entries=options.list_entries) as reporter,
     ):
-        for path in missing:
-            reporter.problem(Problem(path, "there is no such file or folder"))
         summary = backup(repository, options, reporter)
         if summary.snapshot_name is not None:
             seen = [summary.snapshot_name]
@@ -101,8 +97,7 @@ def run(arguments: Namespace, context: Context) -> int:
     lines = backup_lines(summary, options.time_ns, context)
     snapshot_id = summary.snapshot_id.hex() if summary.snapshot_id else None
     show(summary, lines, context, snapshot_id=snapshot_id)
-    is_partial = summary.failed or summary.changed_while_read or missing
-    return 3 if is_partial else 0
+    return 3 if summary.failed or summary.changed_while_read else 0
 
 
 def _add_selection(parser: ArgumentParser) -> None:
@@ -165,7 +160,7 @@ def _read_options(arguments: Namespace, context: Context) -> "BackupOptions":
         force_rescan=arguments.force_rescan,
         dry_run=arguments.dry_run,
         stdin_name=_stdin_name(arguments),
-        stdin=sys.stdin.buffer if is_stream else None,
+        stdin=standard_input() if is_stream else None,
         skip_directories=context.local_directories(),
         workers=max(arguments.workers, 0),
         list_entries=context.settings.is_verbose,

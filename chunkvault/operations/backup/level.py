@@ -16,6 +16,7 @@ __all__ = [
     "identities",
     "identity",
     "is_directory",
+    "is_within",
 ]
 
 
@@ -89,6 +90,15 @@ def identities(paths: tuple[bytes, ...]) -> Iterator[tuple[int, int]]:
             yield identity(os.stat(path))
         except OSError:
             continue
+
+
+def is_within(path: bytes, directories: frozenset[tuple[int, int]]) -> bool:
+    """Whether a path leads through a directory of one of these identities."""
+    while (above := os.path.dirname(path)) != path:
+        if not directories.isdisjoint(identities((above,))):
+            return True
+        path = above
+    return False
 
 
 def are_alike(node: Node, parent_node: Node) -> bool:

@@ -80,10 +80,15 @@ class SourceWalk:
             return None
         name = os.path.basename(path)
         try:
-            status = self._status(path)
+            status = os.lstat(path)
             if is_directory(status):
                 return self._store_root(path, parent_node)
             folder = SourceDirectory.open_root(os.path.dirname(path) or b"/")
+        except (FileNotFoundError, NotADirectoryError):
+            # It did not vanish meanwhile: somebody named it, and is mistaken.
+            self.counts.failed += 1
+            self._reporter.problem(Problem(path, "there is no such file or folder"))
+            return None
         except OSError as error:
             self._failed(path, error)
             return None

@@ -7,9 +7,9 @@ from threading import Event, Thread
 
 import pytest
 
-from chunkvault.errors import ChunkvaultError
+from chunkvault.errors import ChunkvaultError, UnsafePath
 from chunkvault.format.node import NodeKind
-from chunkvault.localfs.apply import Target, UnsafePath
+from chunkvault.localfs.apply import Target
 from tests.support.target_nodes import directory_node, file_node, link_node, restore
 
 UNSAFE = [
