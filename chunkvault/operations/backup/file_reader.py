@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from chunkvault.ids import BlobId
 from chunkvault.localfs.capture import data_ranges, open_file, read_xattrs
+from chunkvault.report import Progress
 from chunkvault.snapshots.tree_writer import ContentWriter, StreamWriter
 
 __all__ = ["FileReader", "ReadFile"]
@@ -39,12 +40,18 @@ class ReadFile(NamedTuple):
 class FileReader:
     """Reads files relative to open directories. One thread.
 
+    Args:
+        content: where it is stored.
+        progress: counts the bytes of large files while they are read; those of an
+            attempt that has to be repeated, too.
+
     Attributes:
         read_bytes: of all files so far.
     """
 
-    def __init__(self, content: ContentWriter) -> None:
+    def __init__(self, content: ContentWriter, progress: Progress) -> None:
         self._content = content
+        self._progress = progress
         self.read_bytes = 0
 
     def read(self, directory: int, name: bytes, status: os.stat_result) -> ReadFile:
@@ -73,7 +80,7 @@ class FileReader:
             read_bytes = len(data)
         else:
             stream = self._content.start()
-            _copy(descriptor, status, stream)
+            self._copy(descriptor, status, stream)
             content, content_list = stream.finish()
             read_bytes = stream.size
         self.read_bytes += read_bytes
@@ -83,6 +90,31 @@ class FileReader:
         is_torn = read_bytes != size or _differs(status, after)
         xattrs = read_xattrs(descriptor)
         return ReadFile(after, read_bytes, content, content_list, xattrs, is_torn)
+
+    def _copy(
+        self, descriptor: int, status: os.stat_result, stream: StreamWriter
+    ) -> None:
+        size = status.st_size
+        offset = 0
+        for length, is_data in data_ranges(descriptor, size, status.st_blocks):
+            if is_data:
+                self._copy_run(descriptor, offset, length, stream)
+            else:
+                stream.write_hole(length)
+                self._progress.done_bytes += length
+            offset += length
+
+    def _copy_run(
+        self, descriptor: int, offset: int, length: int, stream: StreamWriter
+    ) -> None:
+        end = offset + length
+        while offset < end:
+            data = os.pread(descriptor, min(_READ_BYTES, end - offset), offset)
+            if not data:
+                return
+            stream.write(data)
+            offset += len(data)
+            self._progress.done_bytes += len(data)
 
 
 def _differs(before: os.stat_result, after: os.stat_result) -> bool:
@@ -105,24 +137,3 @@ def _read_up_to(descriptor: int, length: int) -> bytes:
             break
         data += more
     return data
-
-
-def _copy(descriptor: int, status: os.stat_result, stream: StreamWriter) -> None:
-    size = status.st_size
-    offset = 0
-    for length, is_data in data_ranges(descriptor, size, status.st_blocks):
-        if is_data:
-            _copy_run(descriptor, offset, length, stream)
-        else:
-            stream.write_hole(length)
-        offset += length
-
-
-def _copy_run(descriptor: int, offset: int, length: int, stream: StreamWriter) -> None:
-    end = offset + length
-    while offset < end:
-        data = os.pread(descriptor, min(_READ_BYTES, end - offset), offset)
-        if not data:
-            return
-        stream.write(data)
-        offset += len(data)

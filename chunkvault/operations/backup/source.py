@@ -35,7 +35,7 @@ def store_paths(
         ChunkvaultError: none of them could be read.
     """
     walk = SourceWalk(repository, sink, options, reporter, progress)
-    before = _Before(repository, parent, walk.tell_damage)
+    before = _Before(repository, parent, walk.mishaps.damaged_parent)
     roots = build_roots(options.paths)
     if roots is None:
         node = walk.store(b"/", before.root())

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Iterator
 
-from chunkvault.errors import DamageError
 from chunkvault.format.content import REF_BYTES
 from chunkvault.format.node import EMPTY_DIRECTORY, FLAG_CHANGED, Node, NodeKind
 from chunkvault.ids import BlobId
@@ -19,8 +18,9 @@ from chunkvault.operations.backup.level import (
     is_directory,
     is_within,
 )
+from chunkvault.operations.backup.mishaps import Mishaps
 from chunkvault.operations.backup.options import BackupOptions, Counts
-from chunkvault.report import Problem, Progress, Reporter
+from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
 from chunkvault.snapshots.tree_reader import TreeReader
 from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter, tree_builder
@@ -39,6 +39,7 @@ class SourceWalk:
 
     Attributes:
         counts: of everything stored so far.
+        mishaps: who is told what goes wrong.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class SourceWalk:
         progress: Progress,
     ) -> None:
         self.counts = Counts()
+        self.mishaps = Mishaps(self.counts, reporter)
         self._sink = sink
         self._options = options
         self._reporter = reporter
@@ -57,7 +59,7 @@ class SourceWalk:
         self._index = repository.index
         self._trees = TreeReader(repository.reader)
         self._owners = capture.OwnerNames()
-        self._files = FileReader(ContentWriter(sink, repository.settings))
+        self._files = FileReader(ContentWriter(sink, repository.settings), progress)
         self._skipped = frozenset(identities(options.skip_directories))
         self._tags = frozenset(options.exclude_if_present)
 
@@ -85,12 +87,10 @@ class SourceWalk:
                 return self._store_root(path, parent_node)
             folder = SourceDirectory.open_root(os.path.dirname(path) or b"/")
         except (FileNotFoundError, NotADirectoryError):
-            # It did not vanish meanwhile: somebody named it, and is mistaken.
-            self.counts.failed += 1
-            self._reporter.problem(Problem(path, "there is no such file or folder"))
+            self.mishaps.absent(path)
             return None
         except OSError as error:
-            self._failed(path, error)
+            self.mishaps.unreadable(path, error)
             return None
         with folder:
             return self._store_other(folder, path, name, status, parent_node)
@@ -102,24 +102,14 @@ class SourceWalk:
             status = os.stat(path)
             return capture.make_node(os.path.basename(path), status, self._owners)
         except OSError as error:
-            self._failed(path, error)
+            self.mishaps.unreadable(path, error)
             return EMPTY_DIRECTORY._replace(name=os.path.basename(path))
-
-    def tell_damage(self, error: DamageError) -> None:
-        """Part of the parent snapshot cannot be read.
-
-        What is below is read and stored again, which mends the damage.
-        """
-        message = f"the parent snapshot is damaged, so files are read again: {error}"
-        self._reporter.problem(
-            Problem(b"", message, is_failure=False, object_name=error.object_name)
-        )
 
     def _store_root(self, path: bytes, parent_node: Node | None) -> Node | None:
         try:
             directory = SourceDirectory.open_root(path)
         except OSError as error:
-            self._failed(path, error)
+            self.mishaps.unreadable(path, error)
             return None
         with directory:
             if identity(directory.stat) in self._skipped:
@@ -154,7 +144,7 @@ class SourceWalk:
             try:
                 status = directory.status(name)
             except OSError as error:
-                self._failed(path, error)
+                self.mishaps.unreadable(path, error)
                 continue
             is_folder = is_directory(status)
             if selects and self._options.selection.excludes(path, is_folder):
@@ -197,7 +187,7 @@ class SourceWalk:
         parent_node: Node | None,
         error: OSError,
     ) -> None:
-        self._failed(path, error)
+        self.mishaps.unreadable(path, error)
         try:
             status = level.directory.status(name)
             node = capture.make_node(name, status, self._owners)
@@ -222,7 +212,7 @@ class SourceWalk:
             names = [] if is_empty else directory.names()
             node = node._replace(xattrs=self._directory_xattrs(directory, parent_node))
         except OSError as error:
-            self._failed(path, error)
+            self.mishaps.unreadable(path, error)
         if self._is_tagged(directory, names):
             names = []
         self.counts.directories += 1
@@ -257,7 +247,7 @@ class SourceWalk:
         nodes: Iterator[Node] = iter(())
         if parent_node is not None and parent_node.subtree is not None:
             nodes = self._trees.entries(parent_node.subtree)
-        return ParentNodes(nodes, self.tell_damage)
+        return ParentNodes(nodes, self.mishaps.damaged_parent)
 
     def _finish_level(self, level: Level) -> Node:
         parent_node = level.parent_node
@@ -281,7 +271,7 @@ class SourceWalk:
         try:
             level.directory.close()
         except OSError as error:
-            self._failed(level.path, error)
+            self.mishaps.unreadable(level.path, error)
 
     @staticmethod
     def _put(level: Level, node: Node, parent_node: Node | None) -> None:
@@ -315,7 +305,7 @@ class SourceWalk:
                 return self._store_file(directory, path, name, status, parent_node)
             return self._store_special(directory, path, name, status)
         except OSError as error:
-            self._failed(path, error)
+            self.mishaps.unreadable(path, error)
             return None
 
     def _unmodified(self, kind: int, path: bytes, node: Node) -> Node:
@@ -337,9 +327,11 @@ class SourceWalk:
         status: os.stat_result,
         parent_node: Node | None,
     ) -> Node:
+        before = self._progress.done_bytes
         found = self._files.read(directory.descriptor, name, status)
+        self._progress.done_bytes = before + found.size
         if found.is_torn:
-            self._torn(path)
+            self.mishaps.torn(path)
         self._count_file(path, found.size, parent_node)
         node = capture.make_node(name, found.status, self._owners)
         # By position: this runs for every file that is read.
@@ -365,15 +357,8 @@ class SourceWalk:
             self.counts.files_changed += 1
         self.counts.read_bytes = self._files.read_bytes
         self.counts.total_bytes += size
-        self._progress.done_bytes += size
         if self._options.list_entries:
             self._reporter.entry("new" if is_new else "changed", path)
-
-    def _torn(self, path: bytes) -> None:
-        self.counts.changed_while_read += 1
-        self._reporter.problem(
-            Problem(path, "kept changing while it was read; stored as it was read last")
-        )
 
     def _store_special(
         self,
@@ -401,13 +386,3 @@ class SourceWalk:
         return all(
             not any(blob_id) or self._index.is_stored(blob_id[:16]) for blob_id in ids
         )
-
-    def _failed(self, path: bytes, error: OSError) -> None:
-        if isinstance(error, FileNotFoundError):
-            self.counts.vanished += 1
-            message, is_failure = "vanished before it was read", False
-        else:
-            self.counts.failed += 1
-            message = f"cannot be read: {error.strerror or error}"
-            is_failure = True
-        self._reporter.problem(Problem(path, message, is_failure=is_failure))

@@ -189,17 +189,6 @@ def test_second_restore_keeps_hard_links(repository, run, target, reporter):
     assert reporter.problems == []
 
 
-def test_each_name_of_a_device_that_may_not_be_made_counts(
-    repository, run, target, reporter
-):
-    # No kernel has such a number, so nobody is permitted to make it.
-    same = {"rdev": 2**64 - 1, "inode": 7, "device": 1, "links": 2}
-    node = make_node(kind=NodeKind.BLOCK_DEVICE, **same)
-    summary = run(take_snapshot(repository, {b"/data/a": node, b"/data/b": node}))
-    assert summary.denied["device"] == 2
-    assert (summary.failed, reporter.problems) == (0, [])
-
-
 def test_file_that_is_no_longer_linked_is_separated(repository, run, target):
     target.mkdir()
     (target / "a").write_bytes(b"1")

@@ -116,6 +116,14 @@ def test_second_name_of_an_inode_becomes_a_link(plan):
     assert plan.first_name(node._replace(inode=1), b"other", 5) is None
 
 
+def test_name_that_could_not_be_made_is_no_first_name(plan):
+    node = make_node(inode=7, device=1, links=2)
+    assert plan.first_name(node, b"first", 0) is None
+    plan.forget_first_name(node)
+    assert plan.first_name(node, b"second", 0) is None
+    assert plan.first_name(node, b"third", 0) == PlannedLink(b"third", b"second", 0)
+
+
 def test_directories_come_back_with_content_before_parents(plan):
     node = make_node(b"d")
     for path in (b"", b"d", b"d/e"):
