@@ -8,6 +8,7 @@ __all__ = [
     "EMPTY_DIRECTORY",
     "FIRST_TIME_NS",
     "FLAG_CHANGED",
+    "FLAG_RECENT",
     "LAST_TIME_NS",
     "MODE_BITS",
     "Node",
@@ -61,7 +62,7 @@ class Node(NamedTuple):
         content_list: blob that lists the chunk references of a large file;
             ``None`` where ``content`` has them all.
         subtree: blob with the entries of a directory.
-        flags: see `FLAG_CHANGED`.
+        flags: `FLAG_CHANGED` and `FLAG_RECENT`.
     """
 
     name: bytes
@@ -88,6 +89,10 @@ class Node(NamedTuple):
 
 FLAG_CHANGED = 1
 """The file kept changing while it was read; its content may be torn."""
+
+FLAG_RECENT = 2
+"""The file had changed so shortly before it was read that a change right after
+might leave the same time stamp: the next backup reads it again."""
 
 EMPTY_DIRECTORY = Node(
     name=b"",

@@ -14,7 +14,6 @@ from collections.abc import Iterator
 
 from chunkvault.format.node import (
     FIRST_TIME_NS,
-    FLAG_CHANGED,
     LAST_TIME_NS,
     MODE_BITS,
     Node,
@@ -147,7 +146,7 @@ def is_unchanged(node: Node, status: os.stat_result) -> bool:
         and node.inode == status.st_ino
         and node.kind == _KINDS.get(status.st_mode & _TYPE_BITS)
         and (node.kind != NodeKind.FILE or node.size == status.st_size)
-        and not node.flags & FLAG_CHANGED
+        and not node.flags
     )
 
 

@@ -8,7 +8,7 @@ from chunkvault.format.node import Node
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
-from chunkvault.snapshots.paths import split_path
+from chunkvault.snapshots.paths import outermost, split_path
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["list_entries"]
@@ -46,7 +46,7 @@ def _recorded_starts(
     reader: TreeReader, root: BlobId, paths: tuple[bytes, ...]
 ) -> Iterator[_Start]:
     """Where the paths of the snapshot begin, but for those that were not there."""
-    for path in sorted(set(paths)):
+    for path in outermost(paths):
         with suppress(PathNotInSnapshot):
             yield _start(reader, root, path)
 

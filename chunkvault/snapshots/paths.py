@@ -2,12 +2,26 @@
 
 from collections.abc import Iterable
 
-__all__ = ["lies_in", "may_hold", "split_path"]
+__all__ = ["clean_path", "lies_in", "may_hold", "outermost", "split_path"]
 
 
 def split_path(path: bytes) -> list[bytes]:
     """The names on the way to ``path``; none for ``/``."""
     return [part for part in path.split(b"/") if part]
+
+
+def clean_path(path: bytes) -> bytes:
+    """The path with one slash in front of each name, and none behind."""
+    return b"/" + b"/".join(split_path(path))
+
+
+def outermost(paths: Iterable[bytes]) -> list[bytes]:
+    """The paths without those that lie below another one, sorted."""
+    kept: list[bytes] = []
+    for path in sorted(set(map(clean_path, paths)), key=split_path):
+        if not kept or not lies_in(path, kept[-1]):
+            kept.append(path)
+    return kept
 
 
 def lies_in(path: bytes, folder: bytes) -> bool:

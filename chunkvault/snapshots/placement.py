@@ -14,7 +14,7 @@ from chunkvault.errors import DamageError, PathNotInSnapshot
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.format.snapshot import Snapshot
 from chunkvault.ids import BlobId
-from chunkvault.snapshots.paths import lies_in, split_path
+from chunkvault.snapshots.paths import clean_path, lies_in, outermost, split_path
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["DamagedPath", "Placement", "choose_targets", "place", "place_at_origin"]
@@ -52,7 +52,7 @@ def place(
     Raises:
         PathNotInSnapshot: the snapshot does not hold one of the paths.
     """
-    sources = [_clean(path) for path in paths or _outermost(snapshot.paths)]
+    sources = [clean_path(path) for path in paths or outermost(snapshot.paths)]
     lookup = _Lookup(trees, snapshot.tree, on_damage)
     found = {source: lookup.find(source, is_chosen=bool(paths)) for source in sources}
     if not paths and len(found) == 1:
@@ -79,7 +79,7 @@ def place_at_origin(
     Raises:
         PathNotInSnapshot: the snapshot does not hold one of the paths.
     """
-    sources = _outermost(paths or snapshot.paths)
+    sources = outermost(paths or snapshot.paths)
     lookup = _Lookup(trees, snapshot.tree, on_damage)
     is_chosen = bool(paths)
     found = ((source, lookup.find(source, is_chosen=is_chosen)) for source in sources)
@@ -177,19 +177,6 @@ class _Lookup:
 def _ways_to(source: bytes) -> list[bytes]:
     names = split_path(source)
     return [b"/" + b"/".join(names[:count]) for count in range(1, len(names))]
-
-
-def _outermost(paths: Sequence[bytes]) -> list[bytes]:
-    """The paths without those that lie below another one, sorted."""
-    kept: list[bytes] = []
-    for path in sorted({_clean(path) for path in paths}, key=split_path):
-        if not kept or not lies_in(path, kept[-1]):
-            kept.append(path)
-    return kept
-
-
-def _clean(path: bytes) -> bytes:
-    return b"/" + b"/".join(split_path(path))
 
 
 def _base(source: bytes) -> bytes:

@@ -2,251 +2,241 @@
 
     reader.py REPOSITORY_DIR TARGET_DIR [--snapshot latest|PREFIX] [--index]
 
-Words and chapters are the document's. Content, mode and mtime of files, directories and
-symbolic links come back; whatever is wrong ends it with exit code 1. It leaves out the
-limits of memory for sealed records, which guard against writers who hold the keys.
+Content, mode and mtime of files, directories and symbolic links come back, below the
+target by their whole paths; other kinds of nodes are passed over. Whatever is wrong ends
+it with exit code 1. With --index it finds blobs by the index runs, else by what the
+volumes say themselves. CHUNKVAULT_PASSWORD or CHUNKVAULT_KEY_FILE opens the repository.
 """
 
 import argparse
 import os
-import re
-import stat
 import struct
 import sys
-import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from functools import lru_cache
-from itertools import accumulate, islice, pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any
 
-import msgpack
-import zstandard
 from blake3 import blake3
-from nacl import bindings
-from nacl.exceptions import CryptoError
+from stored_blobs import (
+    CHUNK,
+    HASH,
+    TREE,
+    WRONG,
+    Blobs,
+    Keys,
+    check,
+    find_blobs,
+    names,
+    open_keys,
+    read_object,
+    unpack,
+    unseal,
+)
 
-CHUNK, TREE = 1, 2
-FOLDERS = {CHUNK: "chunks", TREE: "trees"}
 FILE, DIRECTORY, LINK = 1, 2, 3
-HASH = "[0-9a-f]{64}"
-WRONG = (LookupError, OSError, OverflowError, TypeError, ValueError, RecursionError)
-WRONG += (AttributeError, CryptoError, struct.error, zstandard.ZstdError)
+HOLE = bytes(32)
+Node = SimpleNamespace
+
+# --- 7 Nodes, trees and content ----------------------------------------------
 
 
-def check(condition: object, message: str) -> None:
-    if not condition:
-        raise ValueError(message)
+def number(lowest: int, end: int) -> Callable[[Any], bool]:
+    return lambda value: type(value) is int and lowest <= value < end
 
 
-# --- Conventions -------------------------------------------------------------
+def is_text(value: Any) -> bool:
+    return isinstance(value, bytes) and b"\0" not in value
 
 
-def kdf(context: str, material: bytes) -> bytes:
-    return blake3(material, derive_key_context=f"chunkvault v1 {context}").digest()
+def is_name(value: Any) -> bool:
+    return is_text(value) and value not in (b"", b".", b"..") and b"/" not in value
 
 
-def unseal(key: bytes, nonce: int | bytes, aad: bytes, x: bytes, what: object) -> bytes:
-    """Undoes SEAL; a number stands for the nonce N(number)."""
-    nonce = nonce if isinstance(nonce, bytes) else nonce.to_bytes(24, "little")
-    check(len(x) >= 16, f"{what} is cut off")
-    try:
-        return bindings.crypto_aead_xchacha20poly1305_ietf_decrypt(x, aad, nonce, key)
-    except CryptoError:
-        raise ValueError(f"{what} is damaged") from None
+def is_content(value: Any) -> bool:
+    return isinstance(value, bytes) and len(value) % 40 == 0
 
 
-def expand(data: bytes, length: int, base: bytes = b"") -> bytes:
-    """Undoes ZSTD; the claimed size is compared before anything is allocated."""
-    frame = zstandard.get_frame_parameters(data)
-    check(frame.content_size == length <= 2**25 and not frame.dict_id, "bad Zstandard")
-    raw = zstandard.ZstdCompressionDict(base, dict_type=zstandard.DICT_TYPE_RAWCONTENT)
-    tool = zstandard.ZstdDecompressor(dict_data=raw, max_window_size=2**26)
-    return tool.decompress(data, allow_extra_data=False)
+def is_id(value: Any) -> bool:
+    return value is None or (isinstance(value, bytes) and len(value) == 32)
 
 
-def unpack(data: bytes) -> Any:
-    """Undoes MP; packing again shows what is not canonical."""
-    record = msgpack.unpackb(data)
-    check(msgpack.packb(record) == data, "a record is not canonical")
+COLUMNS: dict[str, tuple[Any, Callable[[Any], bool]]] = {
+    "kind": (FILE, number(1, 7)),
+    "mode": (0o644, number(0, 0o10000)),
+    "mtime_ns": (0, number(-(2**63), 2**64)),
+    "size": (0, number(0, 2**63)),
+    "target": (b"", is_text),
+    "content": (b"", is_content),
+    "content_list": (None, is_id),
+    "subtree": (None, is_id),
+}
+"""Default and check of the columns that this reader needs, but for the names."""
+
+
+def unpack_nodes(count: int, columns: dict[str, Any]) -> Iterator[Node]:
+    """The nodes of a tree."""
+    check(number(0, 4097)(count), "a tree has too many nodes")
+    found = {"name": columns["name"]}
+    for column, (default, fits) in COLUMNS.items():
+        values = columns.get(column, [default])
+        check(all(map(fits, values)), f"a malformed {column}")
+        found[column] = values * count if len(values) == 1 else values
+    check(all(map(is_name, found["name"])), "a name is not a path component")
+    check(all(len(values) == count for values in found.values()), "a short column")
+    for values in zip(*found.values(), strict=True):
+        yield Node(**dict(zip(found, values, strict=True)))
+
+
+def read_trees(blobs: Blobs, tree_id: bytes, depth: int = 1) -> Iterator[Node]:
+    """The nodes of one tree, or of all trees that a tree of trees lists."""
+    check(depth <= 8, "trees of trees are too deep")
+    form, *record = unpack(blobs.load(TREE, tree_id))
+    if form == 1:
+        yield from unpack_nodes(*record)
+        return
+    (rows,) = record
+    check(form == 2 and rows and rows == sorted(rows), "a malformed tree of trees")
+    for first, child in rows:
+        for node in read_trees(blobs, child, depth + 1):
+            check(first <= node.name, "a name stands before the first one of its tree")
+            yield node
+
+
+def read_directory(blobs: Blobs, tree_id: bytes) -> Iterator[Node]:
+    """All nodes of a directory, each name once."""
+    last = b""
+    for node in read_trees(blobs, tree_id):
+        check(last < node.name, f"names that do not ascend: {node.name!r}")
+        last = node.name
+        yield node
+
+
+def split_references(data: bytes, total: int) -> list[tuple[int, bytes]]:
+    references = list(struct.iter_unpack("<Q32s", data))
+    lengths = [length for length, _ in references]
+    check(all(lengths) and sum(lengths) == total, "references of another sum")
+    return references
+
+
+def read_list(
+    blobs: Blobs, list_id: bytes, total: int, level: int = 0
+) -> Iterator[tuple[int, bytes]]:
+    """The references to chunks below a content list."""
+    form, data = unpack(blobs.load(TREE, list_id))
+    check(form in (3, 4) and level <= 16, "a malformed content list")
+    for length, below in split_references(data, total):
+        if form == 3:
+            yield length, below
+        else:
+            check(below != HOLE, "a hole among lists")
+            yield from read_list(blobs, below, length, level + 1)
+
+
+def references(blobs: Blobs, node: Node) -> Iterator[tuple[int, bytes]]:
+    if node.content_list is None:
+        return iter(split_references(node.content, node.size))
+    check(not node.content, "references in two places")
+    return read_list(blobs, node.content_list, node.size)
+
+
+# --- 8 Snapshots -------------------------------------------------------------
+
+
+def find_snapshot(top: Path, wanted: str) -> str:
+    """The name of the newest snapshot, or of the one whose id starts so."""
+    found = names(top, f"snapshots/[0-9]{{8}}-[0-9]{{6}}-[0-9]{{9}}-[0-9a-f]{{16}}-{HASH}")
+    if wanted == "latest":
+        found = found[-1:]
+    else:
+        found = [name for name in found if name[-64:].startswith(wanted)]
+    check(len(found) == 1, f"{len(found)} snapshots are named {wanted}")
+    return found[0]
+
+
+def read_snapshot(keys: Keys, top: Path, name: str) -> dict[str, Any]:
+    """The record, if it belongs under its name."""
+    data = read_object(top, name, b"CVSNAPSH")
+    suite, epoch, nonce = struct.unpack_from("<B3xI24s", data, 8)
+    check(suite == 1, f"{name} is unsupported")
+    aad = keys.bind(data[:40])
+    plain = unseal(keys.derive("snapshot", epoch), nonce, aad, data[40:], name)
+    end = 4 + int.from_bytes(plain[:4], "little")
+    check(end <= len(plain) and not any(plain[end:]), f"{name}: malformed padding")
+    record = unpack(plain[4:end])
+    seconds, nanoseconds = divmod(record["time_ns"], 10**9)
+    time = f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}-{nanoseconds:09}"
+    texts = [record["host"], *record["paths"]]
+    tagged = b"".join(struct.pack("<I", len(text)) + text for text in texts)
+    tag = blake3(tagged, key=keys.derive("snapshot tag")).hexdigest()[:16]
+    fits = name.startswith(f"snapshots/{time}-{tag}-")
+    check(fits, f"{name} stands under another name")
     return record
 
 
-def unpack_packed(data: bytes) -> Any:
-    return unpack(expand(data[4:], *struct.unpack_from("<I", data)))
+# --- Restoring ---------------------------------------------------------------
 
 
-def split(column: bytes, form: str) -> list[Any]:
-    return [value for (value,) in struct.iter_unpack("<" + form, column)]
+def write_file(blobs: Blobs, node: Node, path: bytes) -> None:
+    with open(path, "xb") as file:  # refuses what exists, links among it
+        for length, chunk_id in references(blobs, node):
+            if chunk_id == HOLE:
+                file.seek(length, os.SEEK_CUR)
+                continue
+            chunk = blobs.load(CHUNK, chunk_id)
+            check(len(chunk) == length, f"a chunk of {path!r} has another length")
+            file.write(chunk)
+        file.truncate(node.size)
 
 
-# --- 1 Objects, 2 config, 3 keys ---------------------------------------------
+def set_times(node: Node, path: bytes) -> None:
+    if node.kind != LINK:
+        os.chmod(path, node.mode)
+    os.utime(path, ns=(node.mtime_ns, node.mtime_ns), follow_symlinks=False)
 
 
-def names(top: Path, pattern: str) -> list[str]:
-    """Objects of a kind by their names; files with other names are no objects."""
-    found = sorted(str(path.relative_to(top)) for path in top.rglob("*"))
-    return [name for name in found if re.fullmatch(pattern, name)]
+def restore(blobs: Blobs, root: bytes, target: bytes) -> None:
+    """Writes the tree of "/" to a target; nothing there is overwritten."""
+    os.makedirs(target, exist_ok=True)
+    pending, directories = [(target, root)], []
+    while pending:
+        parent, tree = pending.pop()
+        for node in read_directory(blobs, tree):
+            path = os.path.join(parent, node.name)
+            if node.kind == DIRECTORY:
+                check(node.subtree is not None, f"{path!r} has no tree")
+                os.mkdir(path, 0o700)
+                directories.append((node, path))
+                pending.append((path, node.subtree))
+            elif node.kind in (FILE, LINK):
+                if node.kind == FILE:
+                    write_file(blobs, node, path)
+                else:
+                    os.symlink(node.target, path)
+                set_times(node, path)
+    for node, path in reversed(directories):  # when nothing changes in them any more
+        set_times(node, path)
 
 
-def read_object(top: Path, name: str, magic: bytes) -> bytes:
-    data = (top / name).read_bytes()
-    check(blake3(data).hexdigest() == name[-64:], f"{name} is damaged")
-    check(data[:8] == magic, f"{name} is something else")
-    return data
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Restore a snapshot.")
+    parser.add_argument("repository", type=Path)
+    parser.add_argument("target")
+    parser.add_argument("--snapshot", default="latest", metavar="latest|PREFIX")
+    parser.add_argument("--index", action="store_true", help="use the index runs")
+    options = parser.parse_args()
+    top = options.repository
+    try:
+        keys = open_keys(top)
+        snapshot = read_snapshot(keys, top, find_snapshot(top, options.snapshot))
+        blobs = find_blobs(keys, top, use_index=options.index)
+        restore(blobs, snapshot["tree"], os.fsencode(options.target))
+    except WRONG as error:
+        print(f"reader: {error}", file=sys.stderr)
+        return 1
+    return 0
 
 
-class Keys(NamedTuple):
-    repository: bytes
-    masters: list[bytes]
-
-    def derive(self, purpose: str, epoch: int = 0) -> bytes:
-        return kdf(purpose, self.masters[epoch] + self.repository)
-
-    def bind(self, clear: bytes) -> bytes:
-        """The additional data for what these clear bytes stand before."""
-        return blake3(self.repository + clear).digest()
-
-
-def slot_key(slot: bytes) -> bytes | None:
-    """The key of a slot, if the environment has what its kind asks for."""
-    kind, passes, memory, salt = struct.unpack_from("<BII16s", slot, 44)
-    if kind == 2 and (file := os.environ.get("CHUNKVAULT_KEY_FILE")):
-        return kdf("device key slot", Path(file).read_bytes() + salt)
-    password = os.environ.get("CHUNKVAULT_PASSWORD")
-    if kind != 1 or password is None:
-        return None
-    check(1 <= passes <= 8 and 8 <= memory <= 2**20, "a slot asks for too much work")
-    secret = unicodedata.normalize("NFC", password).encode()
-    how = (passes, memory * 1024, bindings.crypto_pwhash_ALG_ARGON2ID13)
-    return kdf("passphrase slot", bindings.crypto_pwhash_alg(32, secret, salt, *how))
-
-
-def open_keys(top: Path) -> Keys:
-    config = (top / "config").read_bytes()
-    check(len(config) == 76 and config[:8] == b"CVCONFIG", "this is no config")
-    check(blake3(config[:44]).digest() == config[44:], "the config is damaged")
-    check(config[8:12] == b"\1\0\0\0", "the version of the format is unsupported")
-    for name in names(top, f"keys/{HASH}"):
-        slot = read_object(top, name, b"CVKEYSLT")
-        if slot[8:44] != config[8:44] or (key := slot_key(slot)) is None:
-            continue
-        if blake3(slot[:93], key=kdf("slot commitment", key)).digest() == slot[93:125]:
-            bundle = unpack(unseal(key, slot[69:93], slot[:125], slot[125:], name))
-            check(bundle["features"] == [], "a feature is unsupported")
-            return Keys(config[12:44], bundle["masters"])
-    raise ValueError("no key slot opens: wrong password or device key")
-
-
-# --- 5 Volumes ---------------------------------------------------------------
-
-
-class Volume:
-    """A volume, of which the header is open."""
-
-    def __init__(self, keys: Keys, top: Path, name: str, header: bytes) -> None:
-        suite, wrap, self.kind, parity, epoch = struct.unpack_from("<4BI", header, 8)
-        check((suite, wrap, parity) == (1, 0, 0), f"volume {name} is unsupported")
-        fits = header[:8] == b"CVVOLUME" and header[120:] == bytes(8)
-        check(fits and self.kind in FOLDERS, f"volume {name} is malformed")
-        self.path = top / FOLDERS[self.kind] / name[:2] / name
-        self.binding, salt, nonce = keys.bind(header), header[16:48], header[48:72]
-        wrap_key = keys.derive(f"{FOLDERS[self.kind][:-1]} volume wrap", epoch)
-        key = unseal(wrap_key, nonce, keys.bind(header[:48]), header[72:120], name)
-        self.key = kdf("frames of a volume", key + salt)
-        key = keys.derive("volume directory", epoch)
-        self.directory_key = kdf("directory of a volume", key + salt)
-
-    def set_frames(self, stored: bytes, lengths: bytes, codecs: bytes) -> None:
-        self.frames = list(zip(split(lengths, "I"), codecs, strict=True))
-        self.ends = list(accumulate(split(stored, "I"), initial=128))
-        check(len(self.ends) == len(codecs) + 1, f"{self.path}: frames contradict")
-
-    def read(self, start: int, end: int) -> bytes:
-        with self.path.open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
-
-    @lru_cache(maxsize=8)  # noqa: B019 (what it keeps alive is needed to the end)
-    def frame(self, number: int) -> bytes:
-        (length, codec), what = self.frames[number], f"{self.path}, frame {number}"
-        aad = blake3(self.binding + struct.pack("<IBI", number, codec, length)).digest()
-        sealed = self.read(*self.ends[number : number + 2])
-        content = unseal(self.key, number, aad, sealed, what)
-        content = expand(content, length) if codec else content
-        check(len(content) == length and codec <= 1, f"{what} is malformed")
-        return content
-
-    def open_directory(self, blobs: "Blobs") -> None:
-        """What the volume says itself; for volumes that no index run lists."""
-        size, seal = self.path.stat().st_size, self.directory_key
-        footer = unseal(seal, 1, self.binding, self.read(size - 40, size), self.path)
-        end, start, length = struct.unpack("<3Q", footer)
-        check(start + length + 40 == size, f"{self.path}: malformed footer")
-        sealed = self.read(start, size - 40)
-        columns = unpack_packed(unseal(seal, 0, self.binding, sealed, self.path))
-        self.set_frames(*columns[:3])
-        check(self.ends[-1] == end <= start - 16, f"{self.path}: frames end elsewhere")
-        ids, counts, sizes = columns[4], split(columns[3], "I"), split(columns[5], "I")
-        spots, rest = [], iter(sizes)
-        for number, count in zip(range(len(self.frames)), counts, strict=True):
-            offsets = list(accumulate(islice(rest, count), initial=0))
-            check(offsets[-1] == self.frames[number][0], f"{self.path}: frame not full")
-            spots += [Place(self, number, *span) for span in pairwise(offsets)]
-        blobs.add([blob_id[:16] for blob_id in split(ids, "32s")], spots, columns[6:])
-
-
-# --- 4 Blobs -----------------------------------------------------------------
-
-
-class Place(NamedTuple):
-    volume: Volume
-    frame: int
-    start: int
-    end: int
-    base: bytes | None = None  # the base's prefix and the length, of a delta
-    expanded: int = 0
-
-
-class Blobs:
-    """Where every blob is, by kind and prefix."""
-
-    def __init__(self, keys: Keys) -> None:
-        self.ids = {CHUNK: keys.derive("chunk id"), TREE: keys.derive("tree id")}
-        self.places: dict[tuple[int, bytes], list[Place]] = {}
-
-    def add(self, prefixes: list[bytes], spots: list[Place], last: list[bytes]) -> None:
-        """Takes rows; their last three columns are encodings, bases and lengths."""
-        deltas = zip(split(last[1], "16s"), split(last[2], "I"), strict=True)
-        for prefix, spot, encoding in zip(prefixes, spots, last[0], strict=True):
-            check(encoding <= 1, "unknown encoding")
-            place = Place(*spot[:4], *next(deltas)) if encoding else spot
-            self.places.setdefault((spot.volume.kind, prefix), []).append(place)
-        check(not list(deltas), "more bases than deltas")
-
-    def load(self, kind: int, blob_id: bytes) -> bytes:
-        """The blob, from the first of its places that gives bytes with this id."""
-        problem: Exception = LookupError(f"blob {blob_id.hex()} is not there")
-        for place in self.places.get((kind, blob_id[:16]), []):
-            try:
-                for data in self.versions(place):
-                    if blake3(data, key=self.ids[kind]).digest() == blob_id:
-                        return data
-                problem = ValueError(f"blob {blob_id.hex()} has another id")
-            except WRONG as error:
-                problem = error
-        raise problem
-
-    def versions(self, place: Place) -> Iterator[bytes]:
-        """The bytes there; expanded with each blob of the base's prefix, of a delta."""
-        data = place.volume.frame(place.frame)[place.start : place.end]
-        if place.base is None:
-            yield data
-            return
-        for base in self.places[place.volume.kind, place.base]:
-            if base.base is None:  # a base that is a delta itself is refused
-                yield expand(data, place.expanded, *self.versions(base))
-
-
-# --- 6 Index runs ------------------------------------------------------------
+if __name__ == "__main__":
+    sys.exit(main())

@@ -149,6 +149,7 @@ def _read_options(arguments: Namespace, context: Context) -> "BackupOptions":
     return BackupOptions(
         paths=() if is_stream else _read_paths(arguments, context),
         time_ns=_time(arguments.time, context),
+        started_ns=context.now_ns,
         host=arguments.host or context.host,
         user=context.user,
         tags=tuple(arguments.tags),

@@ -5,6 +5,7 @@ import os
 import stat
 from typing import NamedTuple
 
+from chunkvault.format.node import FLAG_CHANGED, FLAG_RECENT
 from chunkvault.ids import BlobId
 from chunkvault.localfs.capture import data_ranges, open_file, read_xattrs
 from chunkvault.report import Progress
@@ -14,6 +15,8 @@ __all__ = ["FileReader", "ReadFile"]
 
 _ATTEMPTS = 3
 _READ_BYTES = 2 << 20
+_CLOCK_TICK_NS = 20 * 10**6
+"""Kernels stamp files with the time of their last tick, at most 10 ms ago."""
 
 
 class ReadFile(NamedTuple):
@@ -27,6 +30,8 @@ class ReadFile(NamedTuple):
         xattrs: see `Node.xattrs`.
         is_torn: it changed during every attempt, so that the content may mix
             old and new.
+        is_recent: it had changed a moment before, so that another change right
+            after might leave the same time stamp.
     """
 
     status: os.stat_result
@@ -35,6 +40,12 @@ class ReadFile(NamedTuple):
     content_list: BlobId | None
     xattrs: tuple[tuple[bytes, bytes], ...]
     is_torn: bool
+    is_recent: bool
+
+    @property
+    def flags(self) -> int:
+        """See `Node.flags`."""
+        return FLAG_CHANGED * self.is_torn | FLAG_RECENT * self.is_recent
 
 
 class FileReader:
@@ -44,12 +55,16 @@ class FileReader:
         content: where it is stored.
         progress: counts the bytes of large files while they are read; those of an
             attempt that has to be repeated, too.
+        started_ns: the time when reading began; None if no file is recent.
 
     Attributes:
         read_bytes: of all files so far.
     """
 
-    def __init__(self, content: ContentWriter, progress: Progress) -> None:
+    def __init__(
+        self, content: ContentWriter, progress: Progress, started_ns: int | None
+    ) -> None:
+        self._recent_ns = None if started_ns is None else started_ns - _CLOCK_TICK_NS
         self._content = content
         self._progress = progress
         self.read_bytes = 0
@@ -89,7 +104,15 @@ class FileReader:
             raise OSError(errno.ESTALE, "it was replaced while it was read")
         is_torn = read_bytes != size or _differs(status, after)
         xattrs = read_xattrs(descriptor)
-        return ReadFile(after, read_bytes, content, content_list, xattrs, is_torn)
+        return ReadFile(
+            after,
+            read_bytes,
+            content,
+            content_list,
+            xattrs,
+            is_torn,
+            self._recent_ns is not None and after.st_ctime_ns >= self._recent_ns,
+        )
 
     def _copy(
         self, descriptor: int, status: os.stat_result, stream: StreamWriter

@@ -16,6 +16,8 @@ class BackupOptions:
     Attributes:
         paths: absolute paths; one that lies in another is part of it.
         time_ns: the snapshot's time.
+        started_ns: the present, to know which files changed a moment ago; None
+            where that does not matter.
         host: the machine's name.
         user: who runs it.
         tags: to find the snapshot by.
@@ -53,6 +55,7 @@ class BackupOptions:
     workers: int = 2
     list_entries: bool = False
     estimate: bool = False
+    started_ns: int | None = None
 
 
 @dataclass(slots=True)

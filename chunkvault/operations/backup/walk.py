@@ -4,7 +4,7 @@ import os
 from collections.abc import Iterator
 
 from chunkvault.format.content import REF_BYTES
-from chunkvault.format.node import EMPTY_DIRECTORY, FLAG_CHANGED, Node, NodeKind
+from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
 from chunkvault.ids import BlobId
 from chunkvault.localfs import capture
 from chunkvault.localfs.scan import SourceDirectory
@@ -59,7 +59,8 @@ class SourceWalk:
         self._index = repository.index
         self._trees = TreeReader(repository.reader)
         self._owners = capture.OwnerNames()
-        self._files = FileReader(ContentWriter(sink, repository.settings), progress)
+        content = ContentWriter(sink, repository.settings)
+        self._files = FileReader(content, progress, options.started_ns)
         self._skipped = frozenset(identities(options.skip_directories))
         self._tags = frozenset(options.exclude_if_present)
 
@@ -345,7 +346,7 @@ class SourceWalk:
                 found.content,
                 found.content_list,
                 None,
-                FLAG_CHANGED if found.is_torn else 0,
+                found.flags,
             )
         )
 

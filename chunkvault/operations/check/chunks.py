@@ -13,6 +13,10 @@ class ChunkJudge:
 
     Chunks in a volume that was found damaged are read: of such a volume most
     frames are usually whole, and only the files that need the others suffer.
+
+    Attributes:
+        needed_unlisted: names of volumes that snapshots need and no run lists. An
+            interrupted backup leaves such volumes too, but nothing needs those.
     """
 
     def __init__(
@@ -20,7 +24,10 @@ class ChunkJudge:
         repository: Repository,
         missing: frozenset[bytes],
         damaged: frozenset[bytes],
+        unlisted: frozenset[bytes],
     ) -> None:
+        self.needed_unlisted: set[str] = set()
+        self._unlisted = unlisted
         self._index = repository.index
         self._reader = repository.reader
         self._missing = missing
@@ -34,8 +41,19 @@ class ChunkJudge:
         for location in self._index.candidates(prefix):
             fault = self._fault_at(chunk, location)
             if fault is None:
+                self._note_place(location)
                 return None
         return fault or DamageError("chunks are in no index run and no volume")
+
+    def note_tree(self, tree: BlobId) -> None:
+        """Notice where a tree is; whether it can be read, its reader will see."""
+        location = self._index.find(tree[:PREFIX_BYTES])
+        if location is not None:
+            self._note_place(location)
+
+    def _note_place(self, location: BlobLocation) -> None:
+        if location.frame.volume.volume_id in self._unlisted:
+            self.needed_unlisted.add(location.frame.object_name)
 
     def _fault_at(self, chunk: BlobId, location: BlobLocation) -> DamageError | None:
         if self._is_sound(location):

@@ -26,6 +26,7 @@ class ObjectsFound:
         key_slots: that are intact.
         missing: ids of the volumes that are gone.
         resized: ids of those that are there with another size.
+        unlisted: ids of the volumes that are there and in no index run.
     """
 
     stored_bytes: int
@@ -34,6 +35,7 @@ class ObjectsFound:
     key_slots: int
     missing: frozenset[bytes]
     resized: frozenset[bytes]
+    unlisted: frozenset[bytes]
 
 
 def check_objects(repository: Repository, ledger: Ledger) -> ObjectsFound:
@@ -42,11 +44,11 @@ def check_objects(repository: Repository, ledger: Ledger) -> ObjectsFound:
     _check_config(repository, ledger)
     key_slots = _check_slots(repository, ledger)
     index_runs = _check_runs(repository, ledger, sizes)
-    unlisted = repository.index.adopt_unlisted().keys()
+    adopted = repository.index.adopt_unlisted()
     volumes, missing, resized = _check_volumes(repository, ledger, sizes)
     for problem in repository.index.problems:
         ledger.damaged(problem.object_name, str(problem))
-    _note_others(ledger, sizes, unlisted)
+    _note_others(ledger, sizes, adopted)
     return ObjectsFound(
         stored_bytes=sum(sizes.values()),
         volumes=volumes,
@@ -54,6 +56,7 @@ def check_objects(repository: Repository, ledger: Ledger) -> ObjectsFound:
         key_slots=key_slots,
         missing=missing,
         resized=resized,
+        unlisted=frozenset(volume.volume_id for volume, _ in adopted.values()),
     )
 
 
@@ -140,7 +143,7 @@ def _note_others(
     """Mention what is there without need."""
     for name in unlisted:
         ledger.notes.append(
-            f"volume {name} is in no index run: of a backup that was interrupted"
+            f"volume {name} is in no index run; the next backup lists it"
         )
     for name in sorted(sizes):
         if not _is_ours(name):

@@ -1,5 +1,6 @@
 """The check as a whole: three questions, one summary."""
 
+from chunkvault.format import names
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import VolumeId
 from chunkvault.operations.check.chunks import ChunkJudge
@@ -34,10 +35,13 @@ def check(
     gone = snapshots_gone(repository, options.remembered)
     chosen, read_bytes = choose_volumes(repository, options, found.missing)
     damaged = _read(repository, ledger, reporter, (chosen, read_bytes))
-    judge = ChunkJudge(repository, found.missing, damaged | found.resized)
+    judge = ChunkJudge(
+        repository, found.missing, damaged | found.resized, found.unlisted
+    )
     progress = Progress(task="check the files")
     structure = StructureCheck(repository.reader, judge, ledger, progress)
     _walk(structure, snapshots, progress, reporter)
+    _tell_lost_runs(repository, ledger, judge)
     return CheckSummary(
         snapshots=len(snapshots),
         trees=structure.trees,
@@ -53,6 +57,20 @@ def check(
         gone=gone,
         damage=ledger.damage(),
     )
+
+
+def _tell_lost_runs(repository: Repository, ledger: Ledger, judge: ChunkJudge) -> None:
+    """A snapshot is written after the runs that list what it needs.
+
+    So a volume that snapshots need and no run lists means that a run was lost;
+    unless a run is known to be damaged, which explains it.
+    """
+    broken = {problem.object_name for problem in repository.index.problems}
+    if any(name.startswith(names.INDEX) for name in broken):
+        return
+    for name in sorted(judge.needed_unlisted):
+        what = f"an index run is missing: none lists volume {name}"
+        ledger.damaged(names.INDEX, f"{what}; the next backup lists it again")
 
 
 def _read(

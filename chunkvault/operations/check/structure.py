@@ -83,6 +83,7 @@ class StructureCheck:
             return
         if seen not in self._harmed:
             self.trees += 1
+            self._judge.note_tree(tree)
             levels.append(_Level(path, tree, self._tree_reader.entries(tree)))
             return
         for name in self._harmed[seen]:

@@ -117,9 +117,11 @@ def test_every_object_may_vanish_and_the_rest_is_checked(repository, folder):
     for name in objects(repository, folder):
         repository.backend.delete(name)
     summary = run(repository)
-    # An index can be read from the volumes: losing it loses nothing.
-    assert summary.exit_code == (0 if folder == names.INDEX else 20)
+    assert summary.exit_code == 20
     assert summary.snapshots == 1
+    # An index can be read from the volumes: losing it costs no file.
+    harmed = [damage for damage in summary.damage if damage.files]
+    assert bool(harmed) == (folder != names.INDEX)
 
 
 def test_damaged_config_and_key_slot_are_named(repository):
@@ -248,16 +250,27 @@ def test_what_needs_no_action_is_a_note(repository):
     assert sum("not part of a repository" in note for note in summary.notes) == 2
 
 
-def test_volume_that_no_index_lists_is_a_note(repository):
+def test_volume_of_an_interrupted_backup_is_a_note(repository):
     take_snapshot(repository, FILES)
     with pytest.raises(KeyboardInterrupt), repository.writer(workers=0) as writer:
-        writer.save(BlobKind.CHUNK, os.urandom(200_000))
+        for _ in range(200):
+            writer.save(BlobKind.CHUNK, os.urandom(200_000))
         raise KeyboardInterrupt
-    for name in objects(repository, names.INDEX):
-        repository.backend.delete(name)
     summary = run(repository, read_data=True)
     assert summary.exit_code == 0
     assert any("in no index run" in note for note in summary.notes)
+
+
+def test_lost_index_run_is_damage_that_the_next_backup_mends(repository):
+    take_snapshot(repository, FILES)
+    for name in objects(repository, names.INDEX):
+        repository.backend.delete(name)
+    summary = run(repository, read_data=True)
+    assert damaged(summary) == [names.INDEX]
+    assert summary.exit_code == 20
+    with reopen(repository).writer(workers=0):
+        pass
+    assert run(reopen(repository), read_data=True).exit_code == 0
 
 
 @pytest.mark.parametrize("part", [0.1, 0.3, 1.0])

@@ -46,6 +46,14 @@ def test_no_path_lists_what_was_backed_up(repository, stored):
     assert paths(repository, stored) == [b"/data/a", b"/data/b", b"/data\n/q"]
 
 
+def test_path_inside_another_is_not_listed_twice(repository):
+    stored = take_snapshot(
+        repository, {b"/data/a/x": b"1"}, paths=(b"/data", b"/data/a")
+    )
+    found = paths(repository, stored, recursive=True)
+    assert found == [b"/data/a", b"/data/a/x"]
+
+
 def test_missing_path_is_refused_at_once(repository, stored):
     with pytest.raises(PathNotInSnapshot, match="/data/nothing"):
         list_entries(repository, stored, b"/data/nothing")

@@ -1,6 +1,6 @@
 import pytest
 
-from chunkvault.snapshots.paths import lies_in, may_hold, split_path
+from chunkvault.snapshots.paths import lies_in, may_hold, outermost, split_path
 
 
 def test_path_is_split_into_its_names():
@@ -20,6 +20,12 @@ def test_path_is_split_into_its_names():
 )
 def test_path_lies_in_a_folder_by_whole_names(path, folder, expected):
     assert lies_in(path, folder) is expected
+
+
+def test_outermost_paths_leave_out_what_lies_below_others():
+    paths = [b"/b/c/", b"/b", b"/bc", b"/a/x", b"/b/c/d", b"/a//x"]
+    assert outermost(paths) == [b"/a/x", b"/b", b"/bc"]
+    assert outermost([b"/", b"/a"]) == [b"/"]
 
 
 def test_snapshot_may_hold_what_is_below_its_paths_and_on_the_way_to_them():
