@@ -135,10 +135,16 @@ class BlobIndex:
 
     def volumes(self) -> Iterator[VolumeRecord]:
         """Every volume that some run lists, once; then the loose ones."""
-        listed = self._listed_volumes()
-        yield from listed.values()
-        for name, volume in list(self._loose_volumes.items()):
-            if name not in listed:
+        seen: set[bytes] = set()
+        for run in self.runs:
+            for volume in self._asking(
+                run, lambda run: list(run.volumes()), _NO_VOLUMES
+            ):
+                if volume.volume_id not in seen:
+                    seen.add(volume.volume_id)
+                    yield volume
+        for volume in list(self._loose_volumes.values()):
+            if volume.volume_id not in seen:
                 yield volume
 
     def adopt_unlisted(self) -> dict[str, tuple[VolumeRecord, list[BlobRecord]]]:
@@ -156,9 +162,9 @@ class BlobIndex:
             present = list_volumes(self._backend)
             listed = self._listed_volumes()
             self._missing = self._distrusted | frozenset(
-                volume.volume_id
-                for name, volume in listed.items()
-                if present.get(name) != volume.size
+                volume_id
+                for name, (volume_id, size) in listed.items()
+                if present.get(name) != size
             )
             adopted = {}
             for name in sorted(present.keys() - listed.keys()):
@@ -167,13 +173,12 @@ class BlobIndex:
                     adopted[name] = found
             return adopted
 
-    def _listed_volumes(self) -> dict[str, VolumeRecord]:
-        listed: dict[str, VolumeRecord] = {}
+    def _listed_volumes(self) -> dict[str, tuple[VolumeId, int]]:
+        """Id and size by name: what stays of each record is small."""
+        listed: dict[str, tuple[VolumeId, int]] = {}
         for run in self.runs:
-            for volume in self._asking(
-                run, lambda run: list(run.volumes()), _NO_VOLUMES
-            ):
-                listed[names.volume_name(volume.kind, volume.volume_id)] = volume
+            nothing: dict[str, tuple[VolumeId, int]] = {}
+            listed.update(self._asking(run, _volume_sizes, nothing))
         return listed
 
     @property
@@ -272,3 +277,13 @@ def _locate(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
         location = (row.offset, row.length, row.plain_length, row.base)
         locations.append(BlobLocation(frames[row.frame], *location))
     return locations
+
+
+def _volume_sizes(run: StoredRun) -> dict[str, tuple[VolumeId, int]]:
+    return {
+        names.volume_name(volume.kind, volume.volume_id): (
+            volume.volume_id,
+            volume.size,
+        )
+        for volume in run.volumes()
+    }

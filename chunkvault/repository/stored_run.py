@@ -31,6 +31,7 @@ _WHOLE_BYTES = 256 << 10
 
 _TAIL_BYTES = 64 << 10
 _CACHED_BLOCKS = 256
+_CACHED_VOLUME_BLOCKS = 16
 
 
 class StoredRun:
@@ -79,9 +80,9 @@ class StoredRun:
         return block[place]
 
     def volumes(self) -> Iterator[VolumeRecord]:
-        """All volumes, in the order of their numbers."""
+        """All volumes, in the order of their numbers; holds one block at a time."""
         for number in range(len(self.fence.volume_ends)):
-            yield from self._volume_block(number)
+            yield from self._load_volume_block(number)
 
     def rows(self) -> Iterator[IndexRow]:
         """All rows, sorted by prefix; holds one block at a time."""
@@ -132,7 +133,7 @@ class StoredRun:
         block = self._load_volume_block(number)
         with self._lock:
             self._volume_blocks[number] = block
-            if len(self._volume_blocks) > _CACHED_BLOCKS:
+            if len(self._volume_blocks) > _CACHED_VOLUME_BLOCKS:
                 self._volume_blocks.popitem(last=False)
         return block
 

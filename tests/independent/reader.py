@@ -1,11 +1,12 @@
-"""Restores a snapshot; written from docs/format.md alone, as an example and a test of it.
+"""Restores a snapshot: written from docs/format.md alone, an example and a test of it.
 
     reader.py REPOSITORY_DIR TARGET_DIR [--snapshot latest|PREFIX] [--index]
 
 Content, mode and mtime of files, directories and symbolic links come back, below the
-target by their whole paths; other kinds of nodes are passed over. Whatever is wrong ends
-it with exit code 1. With --index it finds blobs by the index runs, else by what the
-volumes say themselves. CHUNKVAULT_PASSWORD or CHUNKVAULT_KEY_FILE opens the repository.
+target by their whole paths; other kinds of nodes are passed over. Whatever is wrong
+ends it with exit code 1. With --index it finds blobs by the index runs, else by what
+the volumes say themselves. CHUNKVAULT_PASSWORD, or CHUNKVAULT_KEY_FILE with the path of
+a device key, opens the repository. Chapters 1 to 6 are in stored_blobs.py.
 """
 
 import argparse
@@ -78,7 +79,7 @@ COLUMNS: dict[str, tuple[Any, Callable[[Any], bool]]] = {
 def unpack_nodes(count: int, columns: dict[str, Any]) -> Iterator[Node]:
     """The nodes of a tree."""
     check(number(0, 4097)(count), "a tree has too many nodes")
-    found = {"name": columns["name"]}
+    found = {"name": columns.get("name", [])}  # an empty directory has no columns
     for column, (default, fits) in COLUMNS.items():
         values = columns.get(column, [default])
         check(all(map(fits, values)), f"a malformed {column}")
@@ -146,7 +147,8 @@ def references(blobs: Blobs, node: Node) -> Iterator[tuple[int, bytes]]:
 
 def find_snapshot(top: Path, wanted: str) -> str:
     """The name of the newest snapshot, or of the one whose id starts so."""
-    found = names(top, f"snapshots/[0-9]{{8}}-[0-9]{{6}}-[0-9]{{9}}-[0-9a-f]{{16}}-{HASH}")
+    time = "[0-9]{8}-[0-9]{6}-[0-9]{9}"
+    found = names(top, f"snapshots/{time}-[0-9a-f]{{16}}-{HASH}")
     if wanted == "latest":
         found = found[-1:]
     else:
@@ -233,7 +235,7 @@ def main() -> int:
         blobs = find_blobs(keys, top, use_index=options.index)
         restore(blobs, snapshot["tree"], os.fsencode(options.target))
     except WRONG as error:
-        print(f"reader: {error}", file=sys.stderr)
+        sys.stderr.write(f"reader: {error}\n")
         return 1
     return 0
 

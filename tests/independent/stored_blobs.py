@@ -260,7 +260,7 @@ class Run:
         check(start + length == end, f"{name}: the fence ends elsewhere")
         check(16 <= padding <= start - 48, f"{name}: malformed padding")
         fence = unpack_packed(self.section(2**33, start, end))
-        _firsts, self.ends, self.volume_ends, self.rows, self.count, self.replaced = fence
+        _, self.ends, self.volume_ends, *self.counts, self.replaced = fence
 
     def section(self, number: int, start: int, end: int) -> bytes:
         return unseal(self.key, number, self.binding, self.data[start:end], self.name)
