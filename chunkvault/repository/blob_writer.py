@@ -35,7 +35,7 @@ from chunkvault.workers import WorkerGroup
 __all__ = ["BlobWriter", "WriterTotals"]
 
 _UPLOADS = 2
-_QUEUED_FRAMES = 4
+_QUEUED_FRAMES = 8
 _POOLED_BUFFERS = 4
 _KINDS = (BlobKind.CHUNK, BlobKind.TREE)
 _MAX_BLOBS = 16_384

@@ -27,11 +27,13 @@ from stored_blobs import (
     WRONG,
     Blobs,
     Keys,
+    Run,
+    Volume,
     check,
-    find_blobs,
     names,
     open_keys,
     read_object,
+    read_range,
     unpack,
     unseal,
 )
@@ -138,7 +140,6 @@ def read_list(
 def references(blobs: Blobs, node: Node) -> Iterator[tuple[int, bytes]]:
     if node.content_list is None:
         return iter(split_references(node.content, node.size))
-    check(not node.content, "references in two places")
     return read_list(blobs, node.content_list, node.size)
 
 
@@ -166,7 +167,7 @@ def read_snapshot(keys: Keys, top: Path, name: str) -> dict[str, Any]:
     plain = unseal(keys.derive("snapshot", epoch), nonce, aad, data[40:], name)
     end = 4 + int.from_bytes(plain[:4], "little")
     check(end <= len(plain) and not any(plain[end:]), f"{name}: malformed padding")
-    record = unpack(plain[4:end])
+    record = dict(unpack(plain[4:end]))
     seconds, nanoseconds = divmod(record["time_ns"], 10**9)
     time = f"{datetime.fromtimestamp(seconds, UTC):%Y%m%d-%H%M%S}-{nanoseconds:09}"
     texts = [record["host"], *record["paths"]]
@@ -175,6 +176,24 @@ def read_snapshot(keys: Keys, top: Path, name: str) -> dict[str, Any]:
     fits = name.startswith(f"snapshots/{time}-{tag}-")
     check(fits, f"{name} stands under another name")
     return record
+
+
+# --- 9 Reading ---------------------------------------------------------------
+
+
+def find_blobs(keys: Keys, top: Path, *, use_index: bool) -> Blobs:
+    """All blobs: from the index runs, and from volumes that no run lists."""
+    blobs = Blobs(keys)
+    runs = [Run(keys, top, name) for name in names(top, f"index/{HASH}") if use_index]
+    replaced = {old.hex() for run in runs for old in run.replaced}
+    kept = [run for run in runs if run.name[-64:] not in replaced]
+    listed = {name for run in kept for name in run.load(keys, top, blobs)}
+    for name in names(top, f"(chunks|trees)/[0-9a-f]{{2}}/{HASH}"):
+        if name not in listed:
+            volume = Volume(keys, top, name[-64:], read_range(top / name, 0, 128))
+            check(volume.path == top / name, f"{name} is in a wrong folder")
+            volume.open_directory(blobs)
+    return blobs
 
 
 # --- Restoring ---------------------------------------------------------------
@@ -207,10 +226,10 @@ def restore(blobs: Blobs, root: bytes, target: bytes) -> None:
         for node in read_directory(blobs, tree):
             path = os.path.join(parent, node.name)
             if node.kind == DIRECTORY:
-                check(node.subtree is not None, f"{path!r} has no tree")
                 os.mkdir(path, 0o700)
                 directories.append((node, path))
-                pending.append((path, node.subtree))
+                if node.subtree is not None:
+                    pending.append((path, node.subtree))
             elif node.kind in (FILE, LINK):
                 if node.kind == FILE:
                     write_file(blobs, node, path)

@@ -1,7 +1,6 @@
 """From a repository to its blobs: chapters 1 to 6 of docs/format.md; see reader.py.
 
-The limits of memory are checked where a Zstandard frame or a key slot claims something.
-The others guard against writers who hold the keys, and are left out.
+Of the limits, only those of Zstandard frames and of Argon2id are checked here.
 """
 
 import os
@@ -9,6 +8,7 @@ import re
 import struct
 import unicodedata
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import lru_cache
 from itertools import accumulate, islice, pairwise
 from pathlib import Path
@@ -23,8 +23,8 @@ from nacl.exceptions import CryptoError
 CHUNK, TREE = 1, 2
 FOLDERS = {CHUNK: "chunks", TREE: "trees"}
 HASH = "[0-9a-f]{64}"
-WRONG = (LookupError, OSError, OverflowError, TypeError, ValueError, RecursionError)
-WRONG += (AttributeError, CryptoError, struct.error, zstandard.ZstdError)
+PYTHON = (ArithmeticError, AttributeError, LookupError, OSError, TypeError, ValueError)
+WRONG = (*PYTHON, RecursionError, CryptoError, struct.error, zstandard.ZstdError)
 
 
 def check(condition: object, message: str) -> None:
@@ -89,6 +89,12 @@ def read_object(top: Path, name: str, magic: bytes) -> bytes:
     return data
 
 
+def read_range(path: Path, start: int, end: int) -> bytes:
+    with path.open("rb") as file:
+        file.seek(start)
+        return file.read(end - start)
+
+
 class Keys(NamedTuple):
     repository: bytes
     masters: list[bytes]
@@ -115,20 +121,31 @@ def slot_key(slot: bytes) -> bytes | None:
     return kdf("passphrase slot", bindings.crypto_pwhash_alg(32, secret, salt, *how))
 
 
+def open_slot(config: bytes, name: str, slot: bytes) -> dict[str, Any] | None:
+    """The bundle of a slot; None if the slot is for another secret."""
+    if slot[8:44] != config[8:44] or (key := slot_key(slot)) is None:
+        return None
+    if blake3(slot[:93], key=kdf("slot commitment", key)).digest() != slot[93:125]:
+        return None
+    return dict(unpack(unseal(key, slot[69:93], slot[:125], slot[125:], name)))
+
+
 def open_keys(top: Path) -> Keys:
     config = (top / "config").read_bytes()
     check(len(config) == 76 and config[:8] == b"CVCONFIG", "this is no config")
     check(blake3(config[:44]).digest() == config[44:], "the config is damaged")
     check(config[8:12] == b"\1\0\0\0", "the version of the format is unsupported")
+    problem = ValueError("no key slot opens: wrong password or device key")
     for name in names(top, f"keys/{HASH}"):
-        slot = read_object(top, name, b"CVKEYSLT")
-        if slot[8:44] != config[8:44] or (key := slot_key(slot)) is None:
+        try:
+            bundle = open_slot(config, name, read_object(top, name, b"CVKEYSLT"))
+        except ValueError as error:
+            problem = error  # another slot may open
             continue
-        if blake3(slot[:93], key=kdf("slot commitment", key)).digest() == slot[93:125]:
-            bundle = unpack(unseal(key, slot[69:93], slot[:125], slot[125:], name))
+        if bundle:
             check(bundle["features"] == [], "a feature is unsupported")
             return Keys(config[12:44], bundle["masters"])
-    raise ValueError("no key slot opens: wrong password or device key")
+    raise problem
 
 
 # --- 5 Volumes ---------------------------------------------------------------
@@ -155,16 +172,11 @@ class Volume:
         self.ends = list(accumulate(split(stored, "I"), initial=128))
         check(len(self.ends) == len(codecs) + 1, f"{self.path}: frames contradict")
 
-    def read(self, start: int, end: int) -> bytes:
-        with self.path.open("rb") as file:
-            file.seek(start)
-            return file.read(end - start)
-
     @lru_cache(maxsize=8)  # noqa: B019 (what it keeps alive is needed to the end)
     def frame(self, number: int) -> bytes:
         (length, codec), what = self.frames[number], f"{self.path}, frame {number}"
         aad = blake3(self.binding + struct.pack("<IBI", number, codec, length)).digest()
-        sealed = self.read(*self.ends[number : number + 2])
+        sealed = read_range(self.path, *self.ends[number : number + 2])
         content = unseal(self.key, number, aad, sealed, what)
         content = expand(content, length) if codec else content
         check(len(content) == length and codec <= 1, f"{what} is malformed")
@@ -173,10 +185,12 @@ class Volume:
     def open_directory(self, blobs: "Blobs") -> None:
         """What the volume says itself; for volumes that no index run lists."""
         size, seal = self.path.stat().st_size, self.directory_key
-        footer = unseal(seal, 1, self.binding, self.read(size - 40, size), self.path)
+        footer = unseal(
+            seal, 1, self.binding, read_range(self.path, size - 40, size), self.path
+        )
         end, start, length = struct.unpack("<3Q", footer)
         check(start + length + 40 == size, f"{self.path}: malformed footer")
-        sealed = self.read(start, size - 40)
+        sealed = read_range(self.path, start, size - 40)
         columns = unpack_packed(unseal(seal, 0, self.binding, sealed, self.path))
         self.set_frames(*columns[:3])
         check(self.ends[-1] == end <= start - 16, f"{self.path}: frames end elsewhere")
@@ -236,8 +250,9 @@ class Blobs:
         if place.base is None:
             yield data
             return
-        for base in self.places[place.volume.kind, place.base]:
-            if base.base is None:  # a base that is a delta itself is refused
+        bases = self.places[place.volume.kind, place.base]
+        for base in (base for base in bases if base.base is None):  # no delta itself
+            with suppress(*WRONG):  # there may be another one
                 yield expand(data, place.expanded, *self.versions(base))
 
 
@@ -265,54 +280,21 @@ class Run:
     def section(self, number: int, start: int, end: int) -> bytes:
         return unseal(self.key, number, self.binding, self.data[start:end], self.name)
 
-    def blocks(self) -> Iterator[tuple[int, Any]]:
-        """Every block with its number: those of blobs, and then those of volumes."""
-        counted = [*range(len(self.ends))]
-        counted += range(2**32, 2**32 + len(self.volume_ends))
-        spans = pairwise([48, *self.ends, *self.volume_ends])
-        for number, span in zip(counted, spans, strict=True):
-            yield number, unpack_packed(self.section(number, *span))
-
     def load(self, keys: Keys, top: Path, blobs: Blobs) -> set[str]:
-        """Adds all blobs; gives the volumes that the run lists.
-
-        This reader takes all blocks at once. One that wants a single blob would search
-        the fence, and get one or two.
-        """
-        blocks = list(self.blocks())
+        """Adds all blobs, though the fence would lead to one; gives the volumes."""
+        spans = list(pairwise([48, *self.ends, *self.volume_ends]))
         volumes: list[Volume] = []
-        for name, size, header, *frames in (
-            row for number, rows in blocks if number >= 2**32 for row in rows
-        ):
-            volumes.append(Volume(keys, top, name.hex(), header))
-            volumes[-1].set_frames(*frames)
-            path = volumes[-1].path
-            fits = not path.exists() or path.stat().st_size == size
-            check(fits, f"{path} has another size than {self.name} says")
-        for number, columns in blocks:
-            if number < 2**32:
-                places = (split(column, "I") for column in columns[1:5])
-                spots = [
-                    Place(volumes[volume], frame, start, start + length)
-                    for volume, frame, start, length in zip(*places, strict=True)
-                ]
-                blobs.add(split(columns[0], "16s"), spots, columns[5:])
+        for number, span in enumerate(spans[len(self.ends) :], 2**32):
+            rows = unpack_packed(self.section(number, *span))
+            for name, _size, header, *frames in rows:
+                volumes.append(Volume(keys, top, name.hex(), header))
+                volumes[-1].set_frames(*frames)
+        for number, span in enumerate(spans[: len(self.ends)]):
+            columns = unpack_packed(self.section(number, *span))
+            places = (split(column, "I") for column in columns[1:5])
+            spots = [
+                Place(volumes[volume], frame, start, start + length)
+                for volume, frame, start, length in zip(*places, strict=True)
+            ]
+            blobs.add(split(columns[0], "16s"), spots, columns[5:])
         return {str(volume.path.relative_to(top)) for volume in volumes}
-
-
-# --- 9 Reading ---------------------------------------------------------------
-
-
-def find_blobs(keys: Keys, top: Path, *, use_index: bool) -> Blobs:
-    """All blobs: from the index runs, and from volumes that no run lists."""
-    blobs = Blobs(keys)
-    runs = [Run(keys, top, name) for name in names(top, f"index/{HASH}") if use_index]
-    replaced = {old.hex() for run in runs for old in run.replaced}
-    kept = [run for run in runs if run.name[-64:] not in replaced]
-    listed = {name for run in kept for name in run.load(keys, top, blobs)}
-    for name in names(top, f"(chunks|trees)/[0-9a-f]{{2}}/{HASH}"):
-        if name not in listed:
-            volume = Volume(keys, top, name[-64:], (top / name).open("rb").read(128))
-            check(str(volume.path) == str(top / name), f"{name} is in a wrong folder")
-            volume.open_directory(blobs)
-    return blobs

@@ -1,14 +1,19 @@
 """A reader written from docs/format.md alone restores what the program backed up."""
 
+import importlib
 import os
 import random
 import shutil
 import stat
+import struct
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import zstandard
+from blake3 import blake3
 
 PROJECT = Path(__file__).resolve().parents[2]
 READER = Path(__file__).with_name("reader.py")
@@ -50,6 +55,8 @@ def make_tree(source):
         (source / "small" / f"{number}.txt").write_text(f"file {number}\n" * number)
     for number in range(1_500):
         (source / "many" / f"{number:04}").write_text(str(number))
+    # so many chunks that their references take lists of lists
+    (source / "very large").write_bytes(random.Random(2).randbytes(20_000_000))
     (source / "large").write_bytes(random.Random(1).randbytes(3_000_000))
     (source / "text").write_text("\n".join(map(str, range(100_000))))
     (source / "empty").touch()
@@ -66,7 +73,7 @@ def make_tree(source):
 
 
 def change_tree(source):
-    """Edits in the middle of files, which are stored as deltas; and other changes."""
+    """Edits in the middle of files, and other changes."""
     for name in ("large", "text"):
         content = bytearray((source / name).read_bytes())
         content[100_000:100_010] = b"an insertion"
@@ -130,6 +137,32 @@ def test_the_tree_is_what_it_is_meant_to_be(backed_up):
     assert len(first[b"sparse"][2]) == 20_000_000
     assert len([name for name in first if name.startswith(b"many/")]) == 1_500
     assert first[b"large"] != second[b"large"]
+
+
+def test_a_delta_expands_against_its_base(monkeypatch):
+    """The program makes none yet: rows by hand, without a repository."""
+    monkeypatch.syspath_prepend(READER.parent)
+    stored_blobs = importlib.import_module("stored_blobs")
+    base, new = random.Random(3).randbytes(5_000), random.Random(3).randbytes(4_000)
+    dictionary = zstandard.ZstdCompressionDict(
+        base, dict_type=zstandard.DICT_TYPE_RAWCONTENT
+    )
+    delta = zstandard.ZstdCompressor(dict_data=dictionary).compress(new)
+    assert len(delta) < 100
+    blobs = stored_blobs.Blobs(stored_blobs.Keys(bytes(32), [bytes(32)]))
+    volume = SimpleNamespace(kind=stored_blobs.CHUNK, frame=lambda _: base + delta)
+    ids = [
+        blake3(data, key=blobs.ids[stored_blobs.CHUNK]).digest() for data in (base, new)
+    ]
+    ends = (0, len(base), len(base) + len(delta))
+    spots = [stored_blobs.Place(volume, 0, *ends[at : at + 2]) for at in (0, 1)]
+    prefixes = [blob_id[:16] for blob_id in ids]
+    length = struct.pack("<I", len(new))
+    blobs.add(prefixes, spots, [b"\0\1", prefixes[0], length])
+    assert blobs.load(stored_blobs.CHUNK, ids[1]) == new
+    blobs.places.pop((stored_blobs.CHUNK, prefixes[0]))
+    with pytest.raises(LookupError):
+        blobs.load(stored_blobs.CHUNK, ids[1])
 
 
 def test_a_damaged_volume_is_named(backed_up, tmp_path):
