@@ -88,6 +88,7 @@ class BlobWriter:
         self.totals = WriterTotals()
         self._backend = backend
         self._keyring = keyring
+        self._identify = keyring.identify
         self._settings = settings
         self._index = index
         self._extra_verify = extra_verify
@@ -133,7 +134,7 @@ class BlobWriter:
         Raises:
             BackendError: an upload that was begun earlier failed for good.
         """
-        blob_id = self._keyring.identify(kind, data)
+        blob_id = self._identify(kind, data)
         prefix = blob_id[:PREFIX_BYTES]
         if prefix not in self._session and not self._index.is_stored(prefix):
             self._session.add(prefix)
@@ -191,7 +192,7 @@ class BlobWriter:
             self._ship(full)
         builder.seal(place, payload)
         if self._extra_verify:
-            self._verify(kind, builder, place, frame.blobs)
+            self._verify(builder, place, content)
         if self._release(builder):
             self._ship(builder)
 
@@ -232,34 +233,17 @@ class BlobWriter:
         return start_volume(self._keyring, kind, capacity, buffer)
 
     def _verify(
-        self,
-        kind: int,
-        builder: VolumeBuilder,
-        place: Reservation,
-        blobs: list[FrameBlob],
+        self, builder: VolumeBuilder, place: Reservation, content: bytes
     ) -> None:
         """Open again what will be uploaded, so that a flipped bit is found now."""
         try:
-            content = memoryview(builder.open(place))
+            opened: bytes | bytearray = builder.open(place)
             if place.codec == CODEC_ZSTD:
-                content = memoryview(expand(content, place.plain_length))
-            self._check_ids(kind, content, blobs)
+                opened = expand(opened, place.plain_length)
         except DamageError as error:
-            raise ChunkvaultError(
-                "data changed between reading and storing it",
-                hint="this machine's memory or processor is faulty: test it before "
-                "you trust a backup made on it",
-            ) from error
-
-    def _check_ids(
-        self, kind: int, content: memoryview, blobs: list[FrameBlob]
-    ) -> None:
-        offset = 0
-        for blob in blobs:
-            data = content[offset : offset + blob.length]
-            if self._keyring.identify(kind, data) != blob.blob_id:
-                raise DamageError("a blob changed in memory")
-            offset += blob.length
+            raise _faulty_machine() from error
+        if opened != content:
+            raise _faulty_machine()
 
     def _ship(self, builder: VolumeBuilder) -> None:
         self._uploaders.submit(self._upload, builder)
@@ -274,3 +258,11 @@ class BlobWriter:
         run_bytes = self._run.add(record, builder.rows)
         with self._lock:
             self.totals.stored_bytes += record.size + run_bytes
+
+
+def _faulty_machine() -> ChunkvaultError:
+    return ChunkvaultError(
+        "data changed between reading and storing it",
+        hint="this machine's memory or processor is faulty: test it before "
+        "you trust a backup made on it",
+    )

@@ -336,19 +336,8 @@ class SourceWalk:
         self._count_file(path, found.size, parent_node)
         node = capture.make_node(name, found.status, self._owners)
         # By position: this runs for every file that is read.
-        return Node._make(
-            (
-                *node[:_SIZE],
-                found.size,
-                0,
-                b"",
-                found.xattrs,
-                found.content,
-                found.content_list,
-                None,
-                found.flags,
-            )
-        )
+        content = (found.content, found.content_list, None, found.flags)
+        return Node._make((*node[:_SIZE], found.size, 0, b"", found.xattrs, *content))
 
     def _count_file(self, path: bytes, size: int, parent_node: Node | None) -> None:
         is_new = parent_node is None or parent_node.kind != NodeKind.FILE
