@@ -13,6 +13,7 @@ from chunkvault.errors import (
     DamageError,
     FormatError,
     ObjectNotFound,
+    UnsupportedFormat,
     UsageError,
     WrongKey,
 )
@@ -67,21 +68,22 @@ def unlock(
     Raises:
         WrongKey: every slot is whole, and none opens.
         DamageError: none opens, and some are missing or damaged.
+        UnsupportedFormat: none opens, and some were written by a newer version.
     """
-    damaged: list[str] = []
+    refused: list[ChunkvaultError] = []
     strange: list[_Slot] = []
     has_own = False
-    for slot in _read_slots(backend, damaged):
+    for slot in _read_slots(backend, refused):
         if expected not in (None, slot.header.repository_id):
             strange.append(slot)
             continue
         has_own = True
-        if (bundle := _try(slot, secret)) is not None:
+        if (bundle := _try(slot, secret, refused)) is not None:
             return slot.header.repository_id, bundle, _slot_id(slot.name)
     for slot in () if has_own else strange:
-        if (bundle := _try(slot, secret)) is not None:
+        if (bundle := _try(slot, secret, refused)) is not None:
             return slot.header.repository_id, bundle, _slot_id(slot.name)
-    raise _no_slot_opens(damaged, has_whole=has_own or bool(strange))
+    raise _no_slot_opens(refused, has_whole=has_own or bool(strange))
 
 
 def list_slots(backend: Backend) -> list[SlotInfo]:
@@ -138,33 +140,54 @@ def remove_slot(backend: Backend, slot_id: SlotId) -> None:
     backend.delete(names.object_name(names.KEYS, slot_id))
 
 
-def _read_slots(backend: Backend, damaged: list[str]) -> Iterator[_Slot]:
+def _read_slots(backend: Backend, refused: list[ChunkvaultError]) -> Iterator[_Slot]:
     for info in sorted(backend.list(names.KEYS)):
         try:
             data = backend.get(info.name)
             header = _check_slot(info.name, data)
-        except (FormatError, ObjectNotFound):
-            damaged.append(info.name)
-            continue
-        yield _Slot(info.name, data, header)
+        except ObjectNotFound:
+            refused.append(_damage(info.name))
+        except (DamageError, UnsupportedFormat) as error:
+            refused.append(_refusal(info.name, error))
+        else:
+            yield _Slot(info.name, data, header)
 
 
-def _try(slot: _Slot, secret: Secret) -> KeyBundle | None:
+def _try(
+    slot: _Slot, secret: Secret, refused: list[ChunkvaultError]
+) -> KeyBundle | None:
     try:
         return open_slot(slot.data, secret)
     except WrongKey:
         return None
+    except (DamageError, UnsupportedFormat) as error:
+        # Whoever can write to the storage could add such a slot: the others count.
+        refused.append(_refusal(slot.name, error))
+        return None
 
 
-def _no_slot_opens(damaged: list[str], *, has_whole: bool) -> ChunkvaultError:
-    if damaged or not has_whole:
-        which = damaged[0] if damaged else "every key slot"
-        return DamageError(
-            f"{which} is damaged or missing, and no other key slot opens",
-            object_name=which,
-            hint="restore the folder 'keys' of the repository from a copy",
-        )
-    return WrongKey("the password or key does not open this repository")
+def _no_slot_opens(
+    refused: list[ChunkvaultError], *, has_whole: bool
+) -> ChunkvaultError:
+    if refused:
+        return refused[0]
+    if has_whole:
+        return WrongKey("the password or key does not open this repository")
+    return _damage("every key slot")
+
+
+def _refusal(name: str, error: ChunkvaultError) -> ChunkvaultError:
+    if isinstance(error, UnsupportedFormat):
+        return UnsupportedFormat(f"{name}: {error}, and no other key slot opens")
+    return _damage(name)
+
+
+def _damage(which: str) -> DamageError:
+    return DamageError(
+        f"{which} is damaged or missing, and no other key slot opens",
+        object_name=which,
+        hint="restore the folder 'keys' of the repository from a copy",
+    )
 
 
 def _check_slot(name: str, data: bytes) -> SlotHeader:
@@ -176,7 +199,7 @@ def _check_slot(name: str, data: bytes) -> SlotHeader:
 def _inspect(backend: Backend, name: str) -> tuple[bool, str]:
     try:
         return _check_slot(name, backend.get(name)).is_device, ""
-    except (DamageError, ObjectNotFound) as error:
+    except (DamageError, ObjectNotFound, UnsupportedFormat) as error:
         return False, str(error)
 
 
