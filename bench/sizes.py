@@ -30,7 +30,7 @@ FRAME_SIZES = (256, 1024, 4096)
 def main() -> None:
     """Print one line for each choice of sizes."""
     tree = os.fsencode(sys.argv[1])
-    print("average chunk | frame | tree | of it index | trees | mail/version | db/version")
+    print("average chunk | frame | tree | index | trees | mail/version | db/version")
     choices = [(chunk, 1024) for chunk in CHUNK_SIZES]
     choices += [(64, frame) for frame in FRAME_SIZES if frame != 1024]
     for chunk, frame in choices:
@@ -54,7 +54,9 @@ def store_tree(path: bytes, chunk: int, frame: int) -> tuple[int, int, int]:
     )
 
 
-def versions(edit: Callable[[random.Random], Iterator[bytes]], chunk: int, frame: int) -> float:
+def versions(
+    edit: Callable[[random.Random], Iterator[bytes]], chunk: int, frame: int
+) -> float:
     """Bytes that each version after the first adds, on average."""
     store = MemoryBackend()
     repository = new_repository(store, chunk, frame)

@@ -5,7 +5,13 @@ never a surprise in somebody else's change; ``deep`` looks much further:
 ``tools/test --hypothesis-profile=deep``.
 """
 
+import signal
+
 from hypothesis import HealthCheck, settings
+
+# A shell starts background jobs with Ctrl-C ignored, and programs that these tests
+# start would inherit that; chunkvault leaves alone what is ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile(
     "ci",

@@ -1,6 +1,7 @@
 """What is restored arrives in the target, and takes its place all at once."""
 
 import os
+import resource
 import stat
 import subprocess
 import tempfile
@@ -132,10 +133,18 @@ def test_ranges_that_are_not_written_stay_holes(target: Target, folder: Path) ->
 
 
 def test_size_beyond_the_file_system_is_refused(target: Target, folder: Path) -> None:
-    with pytest.raises(OSError, match="too large"), target.create_file(b"f", 1) as file:
-        file.commit(file_node(2**63 - 1))
     with pytest.raises(OSError, match="too large"):
         target.create_file(b"f", 2**64)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with (
+            pytest.raises(OSError, match="too large"),
+            target.create_file(b"f", 1) as file,
+        ):
+            file.commit(file_node(2 << 20))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert not list(folder.iterdir())
 
 
