@@ -37,8 +37,8 @@ class WorkerGroup:
     the block, Ctrl-C included, drops the waiting jobs too and goes on once the
     running ones have ended. No thread outlives the block.
 
-    One thread owns the group and calls `submit` and `wait`. Jobs may not submit:
-    with the group full they would wait for themselves.
+    One thread owns the group and calls `wait`. Jobs of another group may submit
+    too; its own may not: with the group full they would wait for themselves.
     """
 
     def __init__(self, threads: int, limit: int) -> None:

@@ -33,7 +33,6 @@ from chunkvault.ids import RepositoryId
 
 __all__ = [
     "MASTER_KEY_BYTES",
-    "SLOT_SALT_BYTES",
     "DeviceKey",
     "KeyBundle",
     "Passphrase",
@@ -46,7 +45,6 @@ __all__ = [
 ]
 
 MASTER_KEY_BYTES = 32
-SLOT_SALT_BYTES = 16
 
 _MAGIC = b"CVKEYSLT"
 _HEADER = struct.Struct("<8sI32sBII16s24s")

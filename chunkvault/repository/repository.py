@@ -280,10 +280,11 @@ def _read_config(backend: Backend) -> tuple[RepositoryId | None, DamageError | N
     try:
         return decode_config(backend.get(names.CONFIG)), None
     except ObjectNotFound:
-        what = "is missing"
+        what = "object config is missing"
+        return None, DamageError(what, object_name=names.CONFIG)
     except FormatError as error:
-        what = f"is damaged: {error}"
-    return None, DamageError(f"object config {what}", object_name=names.CONFIG)
+        what = f"object config is damaged: {error}"
+        return None, FormatError(what, object_name=names.CONFIG)
 
 
 def _require_vacant(backend: Backend) -> list[str]:
@@ -303,7 +304,7 @@ def _require_remains(backend: Backend, problem: DamageError) -> None:
     """Refuse to go on without a config where there is nothing to go on with."""
     has_slots = _has_any(backend, names.KEYS)
     has_data = any(_has_any(backend, folder) for folder in _DATA_FOLDERS)
-    is_missing = "missing" in str(problem)
+    is_missing = not isinstance(problem, FormatError)
     if has_slots and (has_data or not is_missing):
         return
     if has_data:

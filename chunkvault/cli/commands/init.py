@@ -20,7 +20,7 @@ examples:
 
 def add_arguments(parser: ArgumentParser) -> None:
     """No arguments of its own."""
-    parser.set_defaults()
+    del parser
 
 
 def run(arguments: Namespace, context: Context) -> int:

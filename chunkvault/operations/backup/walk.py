@@ -191,9 +191,11 @@ class SourceWalk:
         self.mishaps.unreadable(path, error)
         try:
             status = level.directory.status(name)
-            node = capture.make_node(name, status, self._owners)
-        except (OSError, KeyError):
+        except OSError:
             return
+        if not is_directory(status):
+            return  # it was replaced by something else, which nobody has read
+        node = capture.make_node(name, status, self._owners)
         self.counts.directories += 1
         self._put(level, node, parent_node)
 
