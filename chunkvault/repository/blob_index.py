@@ -78,6 +78,10 @@ class BlobIndex:
         """One place where the blob is, or None."""
         return next(self.candidates(prefix), None)
 
+    def find_listed(self, prefix: bytes) -> BlobLocation | None:
+        """As `find`, but content with what is known: nothing more is read."""
+        return next(self._find_all(prefix), None)
+
     def candidates(self, prefix: bytes) -> Iterator[BlobLocation]:
         """Every place where the blob is: it may have been stored more than once."""
         found_any = False
@@ -93,16 +97,32 @@ class BlobIndex:
             yield self._loose[prefix]
 
     def is_stored(self, prefix: bytes) -> bool:
-        """Whether a new blob of this id need not be stored: its volume is there."""
+        """Whether a new blob of this id need not be stored: its volume is there.
+
+        For a delta, the volume of its base must be there, too.
+        """
+        if self._missing:
+            return any(map(self._is_whole, self._find_all(prefix)))
         if prefix in self._loose:
             return True
-        for run in self._runs if self._runs is not None else self.runs:
-            for volume in self._asking(
-                run, lambda run: run.volumes_with(prefix), _NO_VOLUMES
-            ):
-                if volume.volume_id not in self._missing:
-                    return True
-        return False
+        runs = self._runs if self._runs is not None else self.runs
+        return any(
+            self._asking(run, lambda run: run.volumes_with(prefix), _NO_VOLUMES)
+            for run in runs
+        )
+
+    def _is_whole(self, location: BlobLocation) -> bool:
+        if location.frame.volume.volume_id in self._missing:
+            return False
+        return location.base is None or self.is_stored_whole(location.base)
+
+    def is_stored_whole(self, prefix: bytes) -> bool:
+        """Whether the blob can be the base of deltas: no delta, its volume there."""
+        return any(
+            location.base is None
+            and location.frame.volume.volume_id not in self._missing
+            for location in self._find_all(prefix)
+        )
 
     def distrust(self, volume: VolumeId) -> None:
         """Something in the volume cannot be read: `is_stored` forgets all of it.

@@ -47,9 +47,35 @@ class BlobReader:
                 content = self._frame(location.frame)
                 return self.extract(kind, blob_id, location, content)
             except DamageError as error:
-                self._index.distrust(location.frame.volume.volume_id)
+                if error.object_name == location.frame.object_name:
+                    self._index.distrust(location.frame.volume.volume_id)
                 failure = error
         raise failure or self._unknown(blob_id)
+
+    def load_base(self, prefix: bytes) -> bytes | None:
+        """The whole blob that deltas name by this prefix; None if it is nowhere.
+
+        Its id is not known and not checked; that of what is expanded with it is.
+        A place that holds a delta is passed over: deltas are one deep, and to
+        follow a lie could go round for ever.
+
+        Raises:
+            DamageError: no place has it intact.
+        """
+        failure: DamageError | None = None
+        for location in self._index.candidates(prefix):
+            if location.base is not None:
+                continue
+            try:
+                content = self._frame(location.frame)
+            except DamageError as error:
+                self._index.distrust(location.frame.volume.volume_id)
+                failure = error
+                continue
+            return content[location.offset : location.offset + location.length]
+        if failure is not None:
+            raise failure
+        return None
 
     def locate(self, kind: int, blob_id: BlobId) -> BlobLocation:  # noqa: ARG002
         """Where a blob is.
@@ -91,12 +117,13 @@ class BlobReader:
         that is damaged or missing comes as its error, and the others go on.
         """
         for group in _adjacent(frames):
-            stored = self._read_range(group)
-            for frame in group:
-                yield frame, self._opened_or_error(frame, group[0].offset, stored)
+            kept = [self._kept(frame) for frame in group]
+            stored = b"" if None not in kept else self._read_range(group)
+            for frame, content in zip(group, kept, strict=True):
+                yield frame, content or self._opened(frame, group[0].offset, stored)
 
     def read_frame(self, frame: FrameLocation) -> bytes:
-        """The content of one frame; nothing is cached.
+        """The content of one frame.
 
         Raises:
             DamageError: it is damaged or missing.
@@ -122,40 +149,35 @@ class BlobReader:
         return bytes(payload)
 
     def _frame(self, frame: FrameLocation) -> bytes:
+        content = self._kept(frame)
+        return self.read_frame(frame) if content is None else content
+
+    def _kept(self, frame: FrameLocation) -> bytes | None:
         key = (frame.volume.volume_id, frame.number)
         with self._lock:
             content = self._frames.get(key)
             if content is not None:
                 self._frames.move_to_end(key)
-                return content
-        content = self.read_frame(frame)
+            return content
+
+    def _keep(self, frame: FrameLocation, content: bytes) -> None:
+        key = (frame.volume.volume_id, frame.number)
         with self._lock:
             if key not in self._frames:
                 self._frames[key] = content
                 self._cached_bytes += len(content)
             while self._cached_bytes > _CACHE_BYTES and len(self._frames) > 1:
                 self._cached_bytes -= len(self._frames.popitem(last=False)[1])
-        return content
 
     def _expand_delta(self, body: bytes, delta: BlobLocation) -> bytes:
-        failure: DamageError | None = None
         assert delta.base is not None, "only a delta is expanded"
-        for location in self._index.candidates(delta.base):
-            if location.base is not None:
-                # Deltas are one deep: a base that is itself a delta is a lie, and
-                # following it could go round for ever.
-                continue
-            try:
-                content = self._frame(location.frame)
-            except DamageError as error:
-                failure = error
-                continue
-            base = content[location.offset : location.offset + location.length]
-            return self._checked_delta(body, base, delta)
         name = delta.frame.object_name
-        raise failure or DamageError(
-            f"volume {name} holds a delta whose base is missing", object_name=name
-        )
+        base = self.load_base(delta.base)
+        if base is None:
+            raise DamageError(
+                f"volume {name} holds a delta whose base is missing", object_name=name
+            )
+        return self._checked_delta(body, base, delta)
 
     @staticmethod
     def _checked_delta(body: bytes, base: bytes, delta: BlobLocation) -> bytes:
@@ -176,11 +198,19 @@ class BlobReader:
         except ObjectNotFound:
             return DamageError(f"volume {name} is missing", object_name=name)
 
-    def _opened_or_error(
+    def _opened(
         self, frame: FrameLocation, start: int, stored: bytes | DamageError
     ) -> bytes | DamageError:
         if isinstance(stored, DamageError):
             return stored
+        content = self._opened_or_error(frame, start, stored)
+        if isinstance(content, bytes):
+            self._keep(frame, content)
+        return content
+
+    def _opened_or_error(
+        self, frame: FrameLocation, start: int, stored: bytes
+    ) -> bytes | DamageError:
         offset = frame.offset - start
         sealed = memoryview(stored)[offset : offset + frame.stored_length]
         try:

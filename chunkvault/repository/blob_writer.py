@@ -22,6 +22,8 @@ from chunkvault.format.names import volume_name
 from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import BlobId
 from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.blob_reader import BlobReader
+from chunkvault.repository.delta_encoder import DeltaEncoder
 from chunkvault.repository.run_merger import merge_runs
 from chunkvault.repository.run_writer import RunWriter
 from chunkvault.repository.volume_builder import (
@@ -65,6 +67,12 @@ class _OpenFrame:
     pieces: list[bytes] = field(default_factory=list)
     length: int = 0
 
+    def add(self, blob: FrameBlob, piece: bytes) -> None:
+        """One more blob, and what stands for it in the frame."""
+        self.blobs.append(blob)
+        self.pieces.append(piece)
+        self.length += len(piece)
+
 
 class BlobWriter:
     """A session of writing, used as a context manager.
@@ -75,12 +83,13 @@ class BlobWriter:
     more; whatever was put is found and reused by the next session.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of a repository, given once
         self,
         backend: Backend,
         keyring: Keyring,
         settings: Settings,
         index: BlobIndex,
+        reader: BlobReader,
         *,
         workers: int,
         extra_verify: bool,
@@ -93,7 +102,10 @@ class BlobWriter:
         self._index = index
         self._extra_verify = extra_verify
         self._run = RunWriter(backend, keyring, index, self._forget)
+        self._encoder = DeltaEncoder(index, reader)
         self._frames = {kind: _OpenFrame() for kind in _KINDS}
+        self._changed = {kind: _OpenFrame() for kind in _KINDS}
+        self._deltas = {kind: _OpenFrame() for kind in _KINDS}
         self._volumes: dict[int, VolumeBuilder] = {}
         self._session: set[bytes] = set()
         self._buffers: list[bytearray] = []
@@ -128,8 +140,15 @@ class BlobWriter:
                 self._backend, self._keyring, self._index
             )
 
-    def save(self, kind: int, data: bytes | memoryview) -> BlobId:
+    def save(
+        self, kind: int, data: bytes | memoryview, base: BlobId | None = None
+    ) -> BlobId:
         """Store a blob unless it is stored; its id is known at once.
+
+        Args:
+            kind: see `BlobKind`.
+            data: the content.
+            base: a blob that is probably similar: what stood in its place before.
 
         Raises:
             BackendError: an upload that was begun earlier failed for good.
@@ -138,34 +157,46 @@ class BlobWriter:
         prefix = blob_id[:PREFIX_BYTES]
         if prefix not in self._session and not self._index.is_stored(prefix):
             self._session.add(prefix)
-            self._add(kind, blob_id, data)
+            root = None if base is None else self._encoder.root_of(base)
+            self._add(kind, blob_id, data, root)
         return blob_id
 
     def _forget(self, prefixes: Iterable[bytes]) -> None:
         """From now on the index knows these: memory must not grow with a session."""
         self._session.difference_update(prefixes)
 
-    def _add(self, kind: int, blob_id: BlobId, data: bytes | memoryview) -> None:
+    def _add(
+        self, kind: int, blob_id: BlobId, data: bytes | memoryview, root: bytes | None
+    ) -> None:
         length = len(data)
         if length > MAX_BLOB_BYTES:
             raise ChunkvaultError(f"a piece of {length} bytes is too large to store")
-        frame = self._frames[kind]
-        frame.blobs.append(FrameBlob(blob_id, length, length, None))
-        frame.pieces.append(bytes(data))
-        frame.length += length
+        frame = (self._frames if root is None else self._changed)[kind]
+        frame.add(FrameBlob(blob_id, length, length, root), bytes(data))
         self.totals.added_blobs += 1
         self.totals.added_bytes += length
-        if frame.length >= self._settings.frame_bytes or len(frame.blobs) >= _MAX_BLOBS:
+        if self._is_full(frame):
             self._submit(kind)
 
+    def _is_full(self, frame: _OpenFrame) -> bool:
+        is_long = frame.length >= self._settings.frame_bytes
+        return is_long or len(frame.blobs) >= _MAX_BLOBS
+
     def _submit(self, kind: int) -> None:
-        frame, self._frames[kind] = self._frames[kind], _OpenFrame()
-        if frame.blobs:
-            self._sealers.submit(self._store_frame, kind, frame)
+        for frames, store in (
+            (self._frames, self._store_frame),
+            (self._changed, self._store_changed),
+        ):
+            if self._is_full(frames[kind]):
+                self._sealers.submit(store, kind, _take(frames, kind))
 
     def _finish(self) -> None:
         for kind in _KINDS:
-            self._submit(kind)
+            self._sealers.submit(self._store_changed, kind, _take(self._changed, kind))
+        self._sealers.wait()
+        for kind in _KINDS:
+            self._sealers.submit(self._store_frame, kind, _take(self._frames, kind))
+            self._sealers.submit(self._store_deltas, kind, _take(self._deltas, kind))
         self._sealers.wait()
         for builder in list(self._volumes.values()):
             builder.is_closed = True
@@ -185,9 +216,40 @@ class BlobWriter:
             self._uploaders.__exit__(kind, error, trace)
 
     def _store_frame(self, kind: int, frame: _OpenFrame) -> None:
-        content = b"".join(frame.pieces)
-        codec, payload = self._compress(content)
-        builder, place, full = self._reserve(kind, codec, len(payload), frame.blobs)
+        if frame.blobs:
+            content = b"".join(frame.pieces)
+            self._seal(kind, frame.blobs, content, self._compress(content))
+
+    def _store_changed(self, kind: int, frame: _OpenFrame) -> None:
+        """Store blobs that have bases: as deltas where that pays, else whole."""
+        whole, full = _OpenFrame(), None
+        for blob, data in zip(frame.blobs, frame.pieces, strict=True):
+            delta = self._encoder.encode(self._compressor(), data, blob.base or b"")
+            if delta is None:
+                whole.add(blob._replace(base=None), data)
+                continue
+            with self._lock:
+                deltas = self._deltas[kind]
+                deltas.add(blob._replace(length=len(delta)), delta)
+                full = _take(self._deltas, kind) if self._is_full(deltas) else None
+            if full is not None:
+                self._store_deltas(kind, full)
+        self._store_frame(kind, whole)
+
+    def _store_deltas(self, kind: int, frame: _OpenFrame) -> None:
+        if frame.blobs:
+            content = b"".join(frame.pieces)  # each is compressed already
+            self._seal(kind, frame.blobs, content, (CODEC_STORED, content))
+
+    def _seal(
+        self,
+        kind: int,
+        blobs: list[FrameBlob],
+        content: bytes,
+        compressed: tuple[int, bytes],
+    ) -> None:
+        codec, payload = compressed
+        builder, place, full = self._reserve(kind, codec, len(payload), blobs)
         if full is not None:
             self._ship(full)
         builder.seal(place, payload)
@@ -196,11 +258,14 @@ class BlobWriter:
         if self._release(builder):
             self._ship(builder)
 
-    def _compress(self, content: bytes) -> tuple[int, bytes]:
-        compressor = getattr(self._contexts, "compressor", None)
+    def _compressor(self) -> Compressor:
+        compressor: Compressor | None = getattr(self._contexts, "compressor", None)
         if compressor is None:
             compressor = self._contexts.compressor = Compressor()
-        payload = compressor.compress(content)
+        return compressor
+
+    def _compress(self, content: bytes) -> tuple[int, bytes]:
+        payload = self._compressor().compress(content)
         if len(payload) < len(content):
             return CODEC_ZSTD, payload
         return CODEC_STORED, content
@@ -258,6 +323,12 @@ class BlobWriter:
         run_bytes = self._run.add(record, builder.rows)
         with self._lock:
             self.totals.stored_bytes += record.size + run_bytes
+
+
+def _take(frames: dict[int, _OpenFrame], kind: int) -> _OpenFrame:
+    """The open frame of a kind, and a new one in its place."""
+    frame, frames[kind] = frames[kind], _OpenFrame()
+    return frame
 
 
 def _faulty_machine() -> ChunkvaultError:

@@ -121,6 +121,7 @@ class Repository:
             self._keyring,
             self.settings,
             self.index,
+            self.reader,
             workers=workers,
             extra_verify=self._extra_verify,
         )

@@ -9,6 +9,7 @@ from chunkvault.format.content import ContentListWriter, encode_ref
 from chunkvault.format.tree import TreeBuilder
 from chunkvault.ids import BlobId
 from chunkvault.repository import Settings
+from chunkvault.snapshots.base_finder import BaseFinder
 
 __all__ = ["BlobSink", "ContentWriter", "StreamWriter", "tree_builder"]
 
@@ -16,13 +17,15 @@ __all__ = ["BlobSink", "ContentWriter", "StreamWriter", "tree_builder"]
 class BlobSink(Protocol):
     """What blobs are saved to: a `BlobWriter`, or one that only counts."""
 
-    def save(self, kind: int, data: bytes | memoryview) -> BlobId:
-        """Store a blob unless it is stored; gives its id."""
+    def save(
+        self, kind: int, data: bytes | memoryview, base: BlobId | None = None
+    ) -> BlobId:
+        """Store a blob unless it is stored, by preference as a delta; gives its id."""
 
 
-def tree_builder(writer: BlobSink) -> TreeBuilder:
-    """Stores one directory, node by node."""
-    return TreeBuilder(lambda data: writer.save(BlobKind.TREE, data))
+def tree_builder(writer: BlobSink, before: BlobId | None = None) -> TreeBuilder:
+    """Stores one directory, node by node; ``before`` is the tree that it had."""
+    return TreeBuilder(lambda data: writer.save(BlobKind.TREE, data, before))
 
 
 class ContentWriter:
@@ -33,11 +36,12 @@ class ContentWriter:
         self._chunker = Chunker(settings.chunker)
         self._uncut_bytes = settings.chunker.average
 
-    def save_small(self, data: bytes) -> bytes:
+    def save_small(self, data: bytes, bases: BaseFinder | None = None) -> bytes:
         """Store content that is one chunk: ``content`` of the file's node."""
         if not data:
             return b""
-        return encode_ref(len(data), self._writer.save(BlobKind.CHUNK, data))
+        base = None if bases is None else bases.find(0)
+        return encode_ref(len(data), self._writer.save(BlobKind.CHUNK, data, base))
 
     def is_small(self, size: int) -> bool:
         """Whether content of this size is stored as one chunk.
@@ -47,17 +51,20 @@ class ContentWriter:
         """
         return size <= self._uncut_bytes
 
-    def start(self) -> "StreamWriter":
+    def start(self, bases: BaseFinder | None = None) -> "StreamWriter":
         """Store content that comes in pieces."""
-        return StreamWriter(self._writer, self._chunker)
+        return StreamWriter(self._writer, self._chunker, bases)
 
 
 class StreamWriter:
     """The content of one file, piece by piece; memory stays flat."""
 
-    def __init__(self, writer: BlobSink, chunker: Chunker) -> None:
+    def __init__(
+        self, writer: BlobSink, chunker: Chunker, bases: BaseFinder | None
+    ) -> None:
         self._writer = writer
         self._chunker = chunker
+        self._bases = bases
         self._lists = ContentListWriter(self._save_list)
         self._rest = b""
         self.size = 0
@@ -94,7 +101,11 @@ class StreamWriter:
             start += length
 
     def _save(self, chunk: memoryview) -> None:
-        self._lists.add(len(chunk), self._writer.save(BlobKind.CHUNK, chunk))
+        base = None if self._bases is None else self._bases.find(self.size)
+        blob_id = self._writer.save(BlobKind.CHUNK, chunk, base)
+        if self._bases is not None:
+            self._bases.saved(self.size, blob_id)
+        self._lists.add(len(chunk), blob_id)
         self.size += len(chunk)
 
     def _save_list(self, data: bytes) -> BlobId:

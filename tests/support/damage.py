@@ -6,6 +6,7 @@ from typing import NamedTuple
 from chunkvault.backends.base import ObjectInfo
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.format import names
+from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
@@ -91,16 +92,22 @@ def build_original(top: Path) -> Original:
 
 def _needs(repository: Repository, stored: StoredSnapshot) -> dict[bytes, set[str]]:
     """The volumes on the way to each file, and those of its content."""
-    places: dict[BlobId, str] = {}
+    places: dict[BlobId, set[str]] = {}
+    bases: dict[BlobId, bytes] = {}
+    by_prefix: dict[bytes, str] = {}
     for name, size in list_volumes(repository.backend).items():
         info = ObjectInfo(name, size)
         _, blobs = read_directory(repository.backend, repository._keyring, info)
-        places |= {blob.blob_id: name for blob in blobs}
+        places |= {blob.blob_id: {name} for blob in blobs}
+        bases |= {blob.blob_id: blob.base for blob in blobs if blob.base}
+        by_prefix |= {blob.blob_id[:PREFIX_BYTES]: name for blob in blobs}
+    for blob_id, base in bases.items():
+        places[blob_id].add(by_prefix[base])
     loaded: list[str] = []
 
     class Reader(TreeReader):
         def load(self, blob_id: BlobId) -> bytes:
-            loaded.append(places[blob_id])
+            loaded.extend(places[blob_id])
             return super().load(blob_id)
 
     needs = {}
@@ -109,10 +116,14 @@ def _needs(repository: Repository, stored: StoredSnapshot) -> dict[bytes, set[st
             loaded.clear()
             Reader(repository.reader).lookup(stored.snapshot.tree, path)
             refs = file_refs(repository.reader, node)
-            chunks = {places[ref.blob_id] for ref in refs if ref.blob_id}
+            chunks = {
+                name for ref in refs if ref.blob_id for name in places[ref.blob_id]
+            }
             lists: set[str] = set()
             if node.content_list is not None:
-                lists = {name for name in places.values() if name.startswith("trees/")}
+                lists = {
+                    name for name in by_prefix.values() if name.startswith("trees/")
+                }
             needs[path] = {*loaded, *chunks, *lists}
     return needs
 

@@ -3,12 +3,14 @@
 import errno
 import os
 import stat
+from collections.abc import Callable
 from typing import NamedTuple
 
 from chunkvault.format.node import FLAG_CHANGED, FLAG_RECENT
 from chunkvault.ids import BlobId
 from chunkvault.localfs.capture import data_ranges, open_file, read_xattrs
 from chunkvault.report import Progress
+from chunkvault.snapshots.base_finder import BaseFinder
 from chunkvault.snapshots.tree_writer import ContentWriter, StreamWriter
 
 __all__ = ["FileReader", "ReadFile"]
@@ -69,32 +71,42 @@ class FileReader:
         self._progress = progress
         self.read_bytes = 0
 
-    def read(self, directory: int, name: bytes, status: os.stat_result) -> ReadFile:
+    def read(
+        self,
+        directory: int,
+        name: bytes,
+        status: os.stat_result,
+        find_bases: Callable[[], BaseFinder | None],
+    ) -> ReadFile:
         """Store a file's content; ``status`` is what its directory said.
+
+        ``find_bases`` gives the chunks of its last version, for each attempt anew.
 
         Raises:
             OSError: it cannot be read, or is no file any more.
         """
         descriptor = open_file(directory, name)
         try:
-            found = self._attempt(descriptor, status)
+            found = self._attempt(descriptor, status, find_bases())
             for _ in range(_ATTEMPTS - 1):
                 if not found.is_torn:
                     break
-                found = self._attempt(descriptor, found.status)
+                found = self._attempt(descriptor, found.status, find_bases())
             return found
         finally:
             os.close(descriptor)
 
-    def _attempt(self, descriptor: int, status: os.stat_result) -> ReadFile:
+    def _attempt(
+        self, descriptor: int, status: os.stat_result, bases: BaseFinder | None
+    ) -> ReadFile:
         size = status.st_size
         content_list = None
         if self._content.is_small(size):
             data = _read_up_to(descriptor, size + 1)
-            content = self._content.save_small(data)
+            content = self._content.save_small(data, bases)
             read_bytes = len(data)
         else:
-            stream = self._content.start()
+            stream = self._content.start(bases)
             self._copy(descriptor, status, stream)
             content, content_list = stream.finish()
             read_bytes = stream.size

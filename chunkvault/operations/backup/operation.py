@@ -156,7 +156,12 @@ class _CountingSink:
     def __exit__(self, *_error: object) -> None:
         """Nothing to finish."""
 
-    def save(self, kind: int, data: bytes | memoryview) -> BlobId:
+    def save(
+        self,
+        kind: int,
+        data: bytes | memoryview,
+        base: BlobId | None = None,  # noqa: ARG002 - what a delta saves is not counted
+    ) -> BlobId:
         """The blob's id; counts it if it is not stored."""
         blob_id = self._repository.blob_id(kind, data)
         known = self._repository.index.is_stored(blob_id[:PREFIX_BYTES])

@@ -22,6 +22,8 @@ from chunkvault.operations.backup.mishaps import Mishaps
 from chunkvault.operations.backup.options import BackupOptions, Counts
 from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
+from chunkvault.snapshots.base_finder import BaseFinder
+from chunkvault.snapshots.content import file_refs
 from chunkvault.snapshots.tree_reader import TreeReader
 from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter, tree_builder
 
@@ -57,6 +59,7 @@ class SourceWalk:
         self._reporter = reporter
         self._progress = progress
         self._index = repository.index
+        self._reader = repository.reader
         self._trees = TreeReader(repository.reader)
         self._owners = capture.OwnerNames()
         content = ContentWriter(sink, repository.settings)
@@ -223,7 +226,7 @@ class SourceWalk:
             directory,
             path,
             iter(names),
-            tree_builder(self._sink),
+            tree_builder(self._sink, parent_node and parent_node.subtree),
             self._parent_nodes(parent_node),
             node,
             parent_node,
@@ -331,7 +334,9 @@ class SourceWalk:
         parent_node: Node | None,
     ) -> Node:
         before = self._progress.done_bytes
-        found = self._files.read(directory.descriptor, name, status)
+        found = self._files.read(
+            directory.descriptor, name, status, lambda: self._bases(parent_node)
+        )
         self._progress.done_bytes = before + found.size
         if found.is_torn:
             self.mishaps.torn(path)
@@ -340,6 +345,12 @@ class SourceWalk:
         # By position: this runs for every file that is read.
         content = (found.content, found.content_list, None, found.flags)
         return Node._make((*node[:_SIZE], found.size, 0, b"", found.xattrs, *content))
+
+    def _bases(self, parent_node: Node | None) -> BaseFinder | None:
+        """What a changed file consisted of: bases for its new chunks."""
+        if parent_node is None or parent_node.kind != NodeKind.FILE:
+            return None
+        return BaseFinder(file_refs(self._reader, parent_node))
 
     def _count_file(self, path: bytes, size: int, parent_node: Node | None) -> None:
         is_new = parent_node is None or parent_node.kind != NodeKind.FILE

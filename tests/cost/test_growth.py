@@ -1,0 +1,88 @@
+"""What a new version costs: bytes stored, and bytes read to get any of them back."""
+
+import os
+import random
+
+import pytest
+
+from chunkvault.backends.counting import CountingBackend
+from chunkvault.backends.memory import MemoryBackend
+from chunkvault.format.blob import PREFIX_BYTES, BlobKind
+from chunkvault.repository import DEFAULT_SETTINGS, open_repository
+from chunkvault.snapshots.content import file_refs, read_file
+from chunkvault.snapshots.tree_reader import TreeReader
+from tests.support.builders import KEY, back_up, create_small, run_check, snapshots_of
+
+SIZE = 4 << 20
+EDITS = 20
+VERSIONS = 6
+
+
+def edited(content, source):
+    """Twenty places of a file overwritten, and a few bytes inserted."""
+    changed = bytearray(content)
+    for _ in range(EDITS):
+        place = source.randrange(len(changed) - 100)
+        changed[place : place + 40] = source.randbytes(40)
+    place = source.randrange(len(changed))
+    return bytes(changed[:place]) + b"inserted" + bytes(changed[place:])
+
+
+@pytest.fixture
+def versions(tmp_path):
+    """A repository with the versions of one file, and what each version stored."""
+    source = random.Random(5)
+    folder = tmp_path / "source"
+    folder.mkdir()
+    content = source.randbytes(SIZE)
+    backend = MemoryBackend()
+    repository = create_small(backend, settings=DEFAULT_SETTINGS)
+    contents, stored = [], []
+    for number in range(VERSIONS):
+        (folder / "file").write_bytes(content)
+        before = sum(info.size for info in backend.list(""))
+        back_up(repository, folder, at=number + 1)
+        stored.append(sum(info.size for info in backend.list("")) - before)
+        contents.append(content)
+        content = edited(content, source)
+    return backend, folder, contents, stored
+
+
+def test_a_version_costs_a_small_multiple_of_what_changed(versions):
+    _, _, _, stored = versions
+    changed = EDITS * 40 + 8
+    # Deltas, references, the tree, the index run, a snapshot, and their padding.
+    assert max(stored[1:]) < changed * 16
+    assert max(stored[1:]) < stored[0] / 200
+
+
+def test_any_version_restores_directly_from_at_most_twice_its_bytes(versions):
+    backend, folder, contents, _ = versions
+    for number, snapshot in enumerate(snapshots_of(open_repository(backend, KEY))):
+        counting = CountingBackend(backend)
+        repository = open_repository(counting, KEY)
+        tree = TreeReader(repository.reader)
+        node = tree.lookup(snapshot.snapshot.tree, os.fsencode(folder / "file"))
+        assert b"".join(read_file(repository.reader, node)) == contents[number]
+        assert counting.counts.get_bytes < 2 * len(contents[number])
+
+
+def test_no_delta_rests_on_a_delta(versions):
+    backend, folder, _, _ = versions
+    repository = open_repository(backend, KEY)
+    deltas = 0
+    for snapshot in snapshots_of(repository):
+        tree = TreeReader(repository.reader)
+        node = tree.lookup(snapshot.snapshot.tree, os.fsencode(folder / "file"))
+        for ref in file_refs(repository.reader, node):
+            location = repository.reader.locate(BlobKind.CHUNK, ref.blob_id)
+            if location.base is not None:
+                deltas += 1
+                assert len(location.base) == PREFIX_BYTES
+                assert repository.index.find(location.base).base is None
+    assert deltas > EDITS
+
+
+def test_check_reads_every_delta(versions):
+    backend, _, _, _ = versions
+    assert run_check(backend).exit_code == 0
