@@ -1,6 +1,6 @@
 """``python -m chunkvault``."""
 
-from chunkvault.cli.main import run
+from chunkvault.cli.start import run
 
 if __name__ == "__main__":
     run()
