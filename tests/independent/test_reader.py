@@ -171,7 +171,7 @@ def test_a_damaged_volume_is_named(backed_up, tmp_path):
     shutil.copytree(top / "repository", copy)
     for volume in (copy / "chunks").glob("*/*"):
         content = bytearray(volume.read_bytes())
-        content[1_000] ^= 1
+        content[len(content) // 2] ^= 1
         volume.chmod(0o600)
         volume.write_bytes(content)
     done = run(top, READER, copy, tmp_path / "target", code=1)
