@@ -96,8 +96,13 @@ def terminal(monkeypatch):
     with os.fdopen(follower, "w", encoding="utf-8") as stream:
 
         def sent():
+            # One read may give a part of it: read until the mark at its end.
+            stream.write("<end>")
             stream.flush()
-            return os.read(leader, 1 << 16).decode()
+            text = ""
+            while not text.endswith("<end>"):
+                text += os.read(leader, 1 << 16).decode()
+            return text.removesuffix("<end>")
 
         yield stream, sent
     os.close(leader)
