@@ -28,6 +28,7 @@ blob takes no request for a header.
 import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TypeVar
 
 from chunkvault.codec.hashing import content_hash, derive_key
@@ -215,11 +216,6 @@ _Item = TypeVar("_Item")
 
 
 def _groups(items: Iterable[_Item], size: int) -> Iterator[list[_Item]]:
-    group: list[_Item] = []
-    for item in items:
-        group.append(item)
-        if len(group) == size:
-            yield group
-            group = []
-    if group:
+    iterator = iter(items)
+    while group := list(islice(iterator, size)):
         yield group

@@ -9,6 +9,7 @@ the logarithm of the number of backups.
 from collections.abc import Iterator
 from contextlib import suppress
 from heapq import merge
+from operator import itemgetter
 
 from chunkvault.backends.base import Backend
 from chunkvault.errors import AccessDenied, DamageError, ObjectNotFound
@@ -60,7 +61,7 @@ def _merge(
     volumes: dict[bytes, int] = {}
     records: list[VolumeRecord] = []
     numberings = [_number(run, volumes, records) for run in runs]
-    rows = merge(*map(_renumbered, runs, numberings))
+    rows = merge(*map(_renumbered, runs, numberings), key=itemgetter(0))
     replaces = [hash_in_name(run.name) or b"" for run in runs]
     info = store_run(backend, keyring, _distinct(rows), records, replaces)
     index.replace_runs(info, runs)

@@ -1,6 +1,7 @@
 """Index rows of volumes that were stored, until they go into an index run."""
 
 from collections.abc import Callable, Iterable, Sequence
+from operator import itemgetter
 from threading import Lock
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -82,7 +83,7 @@ class RunWriter:
             return self._flush() if self._volumes else 0
 
     def _flush(self) -> int:
-        self._rows.sort()
+        self._rows.sort(key=itemgetter(0))
         info = store_run(self._backend, self._keyring, self._rows, self._volumes)
         self._index.add_run(info)
         self._on_stored(row.prefix for row in self._rows)
