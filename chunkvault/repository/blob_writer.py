@@ -30,6 +30,7 @@ from chunkvault.repository.volume_builder import (
     FrameBlob,
     Reservation,
     VolumeBuilder,
+    faulty_machine,
     start_volume,
 )
 from chunkvault.workers import WorkerGroup
@@ -102,7 +103,9 @@ class BlobWriter:
         self._index = index
         self._extra_verify = extra_verify
         self._run = RunWriter(backend, keyring, index, self._forget)
-        self._encoder = DeltaEncoder(index, reader)
+        self._encoder = DeltaEncoder(
+            index, reader, keyring.identify, extra_verify=extra_verify
+        )
         self._frames = {kind: _OpenFrame() for kind in _KINDS}
         self._changed = {kind: _OpenFrame() for kind in _KINDS}
         self._deltas = {kind: _OpenFrame() for kind in _KINDS}
@@ -224,7 +227,8 @@ class BlobWriter:
         """Store blobs that have bases: as deltas where that pays, else whole."""
         whole, full = _OpenFrame(), None
         for blob, data in zip(frame.blobs, frame.pieces, strict=True):
-            delta = self._encoder.encode(self._compressor(), data, blob.base or b"")
+            root = blob.base or b""
+            delta = self._encoder.encode(self._compressor(), kind, data, root)
             if delta is None:
                 whole.add(blob._replace(base=None), data)
                 continue
@@ -306,9 +310,9 @@ class BlobWriter:
             if place.codec == CODEC_ZSTD:
                 opened = expand(opened, place.plain_length)
         except DamageError as error:
-            raise _faulty_machine() from error
+            raise faulty_machine() from error
         if opened != content:
-            raise _faulty_machine()
+            raise faulty_machine()
 
     def _ship(self, builder: VolumeBuilder) -> None:
         self._uploaders.submit(self._upload, builder)
@@ -329,11 +333,3 @@ def _take(frames: dict[int, _OpenFrame], kind: int) -> _OpenFrame:
     """The open frame of a kind, and a new one in its place."""
     frame, frames[kind] = frames[kind], _OpenFrame()
     return frame
-
-
-def _faulty_machine() -> ChunkvaultError:
-    return ChunkvaultError(
-        "data changed between reading and storing it",
-        hint="this machine's memory or processor is faulty: test it before "
-        "you trust a backup made on it",
-    )

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.sealing import NONCE_BYTES, TAG_BYTES, random_bytes
+from chunkvault.errors import ChunkvaultError
 from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.directory import BlobRecord, FrameRecord, encode_directory
 from chunkvault.format.index_blocks import IndexRow, VolumeRecord
@@ -18,7 +19,13 @@ from chunkvault.format.volume import (
 )
 from chunkvault.ids import BlobId, VolumeId
 
-__all__ = ["FrameBlob", "Reservation", "VolumeBuilder", "start_volume"]
+__all__ = [
+    "FrameBlob",
+    "Reservation",
+    "VolumeBuilder",
+    "faulty_machine",
+    "start_volume",
+]
 
 _MAX_BLOBS = 65_536
 """Bounds the directory, which is read whole."""
@@ -46,7 +53,7 @@ class Reservation(NamedTuple):
 class VolumeBuilder:
     """An unfinished volume.
 
-    `reserve`, `close` and `release` are called under the writer's lock;
+    `reserve` is called, and the attributes are changed, under the writer's lock;
     `seal` and `open` touch only the reserved range and need none.
 
     Attributes:
@@ -153,3 +160,12 @@ def start_volume(
         volume_key=random_bytes(VOLUME_KEY_BYTES),
     )
     return VolumeBuilder(sealer, buffer, capacity)
+
+
+def faulty_machine() -> ChunkvaultError:
+    """What is about to be uploaded does not give back what went into it."""
+    return ChunkvaultError(
+        "data changed between reading and storing it",
+        hint="this machine's memory or processor is faulty: test it before "
+        "you trust a backup made on it",
+    )

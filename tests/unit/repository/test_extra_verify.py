@@ -6,7 +6,7 @@ from chunkvault.backends.memory import MemoryBackend
 from chunkvault.codec.compression import Compressor
 from chunkvault.errors import ChunkvaultError, DamageError
 from chunkvault.format.blob import BlobKind
-from chunkvault.repository import create_repository
+from chunkvault.repository import BlobReader, create_repository
 from chunkvault.repository.volume_builder import VolumeBuilder
 from tests.support.builders import CHEAP, KEY, SMALL, open_small
 
@@ -58,3 +58,34 @@ def test_without_the_comparison_the_reader_finds_it(monkeypatch):
         blob_id = store(backend, extra_verify=False)
     with pytest.raises(DamageError):
         open_small(backend).reader.load(BlobKind.CHUNK, blob_id)
+
+
+def test_a_delta_that_does_not_expand_again_stops_the_session(monkeypatch):
+    backend = MemoryBackend()
+    base = store(backend, extra_verify=True)
+    compress = Compressor.compress_delta
+
+    def faulty_compress(self, data, base):
+        return compress(self, b"X" + bytes(data[1:]), base)
+
+    monkeypatch.setattr(Compressor, "compress_delta", faulty_compress)
+    writer = open_small(backend).writer(workers=0)
+    with pytest.raises(ChunkvaultError, match="data changed"), writer:
+        writer.save(BlobKind.CHUNK, CONTENT + b"and more", base)
+
+
+def test_a_base_that_is_not_what_its_id_says_gives_no_delta(monkeypatch):
+    backend = MemoryBackend()
+    base = store(backend, extra_verify=True)
+    load = BlobReader.load_base
+
+    def faulty_load(self, prefix):
+        return b"X" + load(self, prefix)[1:]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobReader, "load_base", faulty_load)
+        with open_small(backend).writer(workers=0) as writer:
+            blob_id = writer.save(BlobKind.CHUNK, CONTENT + b"and more", base)
+    reader = open_small(backend).reader
+    assert reader.locate(BlobKind.CHUNK, blob_id).base is None
+    assert reader.load(BlobKind.CHUNK, blob_id) == CONTENT + b"and more"
