@@ -28,13 +28,15 @@ class Compressor:
         """One Zstandard frame that states its content size."""
         return self._context.compress(data)
 
-    def compress_delta(self, data: bytes | memoryview, base: bytes) -> bytes:
+    def compress_delta(
+        self, data: bytes | memoryview, base: bytes, level: int | None = None
+    ) -> bytes:
         """One Zstandard frame that `expand_delta` reads with the same base."""
         dictionary = zstandard.ZstdCompressionDict(
             base, dict_type=zstandard.DICT_TYPE_RAWCONTENT
         )
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            self._level,
+            self._level if level is None else level,
             source_size=len(data),
             dict_size=len(base),
             window_log=max(10, (len(data) + len(base)).bit_length()),

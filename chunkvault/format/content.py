@@ -25,6 +25,7 @@ __all__ = [
     "ChunkRef",
     "ContentList",
     "ContentListWriter",
+    "ListRef",
     "decode_content_list",
     "decode_refs",
     "encode_content_list",
@@ -113,14 +114,23 @@ def decode_content_list(data: bytes) -> ContentList:
     return ContentList(form == _LEAF, decoded)
 
 
+class ListRef(NamedTuple):
+    """A content list, and the bytes of the file below it."""
+
+    length: int
+    blob_id: BlobId
+    is_leaf: bool
+
+
 class ContentListWriter:
     """Collects a file's references; flat memory however long the file.
 
     Args:
-        save: stores a content list and gives its id.
+        save: stores a content list and gives its id; is told how many bytes of the
+            file are below it, and whether it lists chunks.
     """
 
-    def __init__(self, save: Callable[[bytes], BlobId]) -> None:
+    def __init__(self, save: Callable[[bytes, int, bool], BlobId]) -> None:
         self._save = save
         self._levels: list[bytearray] = [bytearray()]
         self._totals: list[int] = [0]
@@ -184,14 +194,21 @@ class ContentListWriter:
         refs, total = bytes(self._levels[level]), self._totals[level]
         self._levels[level] = bytearray()
         self._totals[level] = 0
-        blob_id = self._save(encode_content_list(refs, is_leaf=level == 0))
+        is_leaf = level == 0
+        data = encode_content_list(refs, is_leaf=is_leaf)
+        blob_id = self._save(data, total, is_leaf)
         self._add(level + 1, total, blob_id)
 
 
 def iterate_refs(
-    content: bytes, content_list: BlobId | None, load: Callable[[BlobId], bytes]
+    content: bytes,
+    content_list: BlobId | None,
+    load: Callable[[BlobId], bytes],
+    note: Callable[[ListRef], None] | None = None,
 ) -> Iterator[ChunkRef]:
     """All references of a file in order; holds one list per level.
+
+    ``note`` is told of every content list before its first reference comes.
 
     Raises:
         DamageError: a list is missing, broken, nested without end, or does not
@@ -200,22 +217,32 @@ def iterate_refs(
     if content_list is None:
         yield from decode_refs(content)
         return
-    yield from _iterate_list(content_list, load, None, 0)
+    yield from _iterate_list(content_list, load, note or _ignore, None, 0)
 
 
 _MAX_LEVELS = 16
 
 
+def _ignore(_list: ListRef) -> None:
+    pass
+
+
 def _iterate_list(
-    blob_id: BlobId, load: Callable[[BlobId], bytes], expected: int | None, depth: int
+    blob_id: BlobId,
+    load: Callable[[BlobId], bytes],
+    note: Callable[[ListRef], None],
+    expected: int | None,
+    depth: int,
 ) -> Iterator[ChunkRef]:
     if depth > _MAX_LEVELS:
         raise FormatError("content lists are nested too deeply")
     listed = decode_content_list(load(blob_id))
-    if expected is not None and sum(ref.length for ref in listed.refs) != expected:
+    length = sum(ref.length for ref in listed.refs)
+    if expected is not None and length != expected:
         raise FormatError("a content list has another length than its parent says")
+    note(ListRef(length, blob_id, listed.is_leaf))
     for ref in listed.refs:
         if listed.is_leaf or ref.blob_id is None:
             yield ref
         else:
-            yield from _iterate_list(ref.blob_id, load, ref.length, depth + 1)
+            yield from _iterate_list(ref.blob_id, load, note, ref.length, depth + 1)

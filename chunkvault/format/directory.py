@@ -3,7 +3,7 @@
 A msgpack array, compressed as one Zstandard frame behind its plain length::
 
     [frame stored lengths u32[], frame plain lengths u32[], frame codecs u8[],
-     blobs per frame u32[], blob ids 32 bytes each, blob lengths u32[],
+     blobs per frame u32[], id prefixes 16 bytes each, blob lengths u32[],
      encodings u8[], base prefixes 16 bytes each, expanded lengths u32[]]
 
 Blobs fill their frames in order, without gaps, so their offsets follow from
@@ -20,7 +20,6 @@ from chunkvault.codec.packing import pack, unpack_canonical
 from chunkvault.errors import FormatError
 from chunkvault.format.blob import MAX_BLOB_BYTES, PREFIX_BYTES
 from chunkvault.format.columns import decode_u8, decode_u32, encode_u8, encode_u32
-from chunkvault.ids import ID_BYTES, BlobId
 
 __all__ = [
     "CODEC_STORED",
@@ -52,7 +51,7 @@ class BlobRecord(NamedTuple):
     """One blob of a frame.
 
     Attributes:
-        blob_id: of the expanded content.
+        prefix: first 16 bytes of the id of the expanded content.
         frame: number of the frame.
         offset: in the frame's content.
         length: in the frame's content.
@@ -60,7 +59,7 @@ class BlobRecord(NamedTuple):
         base: prefix of the id that the delta expands against, or None.
     """
 
-    blob_id: BlobId
+    prefix: bytes
     frame: int
     offset: int
     length: int
@@ -73,7 +72,7 @@ def encode_directory(
 ) -> bytes:
     """The directory's plain bytes; blobs in the order of frames and offsets."""
     # By columns, at the speed of C: this runs while other threads want to go on.
-    ids, places, _, lengths, plain_lengths, bases = (
+    prefixes, places, _, lengths, plain_lengths, bases = (
         zip(*blobs, strict=True) if blobs else [()] * 6
     )
     counts = Counter(places)
@@ -88,7 +87,7 @@ def encode_directory(
             encode_u32(frame.plain_length for frame in frames),
             encode_u8(frame.codec for frame in frames),
             encode_u32(counts[number] for number in range(len(frames))),
-            b"".join(ids),
+            b"".join(prefixes),
             encode_u32(lengths),
             encode_u8(base is not None for base in bases),
             b"".join(base for base, _ in deltas),
@@ -136,7 +135,7 @@ def _decode_blobs(
 ) -> Iterator[BlobRecord]:
     counts = decode_u32(columns[3], len(frames))
     count = _rows(columns[6], 1)
-    ids = decode_u8(columns[4], count * ID_BYTES)
+    prefixes = decode_u8(columns[4], count * PREFIX_BYTES)
     lengths = iter(decode_u32(columns[5], count))
     encodings = iter(decode_u8(columns[6], count))
     deltas = _decode_deltas(columns)
@@ -148,9 +147,9 @@ def _decode_blobs(
         for _ in range(counts[number]):
             length = next(lengths)
             base, plain = _expansion(next(encodings), length, deltas)
-            blob_id = BlobId(ids[position : position + ID_BYTES])
-            yield BlobRecord(blob_id, number, offset, length, plain, base)
-            position += ID_BYTES
+            prefix = prefixes[position : position + PREFIX_BYTES]
+            yield BlobRecord(prefix, number, offset, length, plain, base)
+            position += PREFIX_BYTES
             offset += length
         if offset != frame.plain_length:
             raise FormatError("the blobs of a frame do not fill it")

@@ -2,7 +2,9 @@
 
 A msgpack array ``[1, number of nodes, {column: values}]``. A column is an array
 with a value for every node, or with one value that all nodes share; a column
-whose values are all the default is left out. Nodes are sorted by name.
+whose values are all the default is left out. Nodes are sorted by name. Of numbers
+that change from one backup to the next the steps are stored, the differences to
+the node before: they compress to about half of the numbers themselves.
 
 A directory of more than `MAX_LEAF_NODES` nodes is cut into several such trees,
 after names whose BLAKE3 hash starts with a byte below `_CUT_BELOW` (and before a
@@ -12,8 +14,8 @@ more file among a million changes two or three small blobs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import repeat
-from operator import lt
+from itertools import accumulate, repeat
+from operator import lt, sub
 from typing import Any, NamedTuple, cast
 
 from chunkvault.codec.hashing import content_hash
@@ -74,6 +76,9 @@ _DEFAULTS: dict[str, Any] = {
 }
 assert tuple(_DEFAULTS) == Node._fields
 
+_STEPS = {"mtime_ns": "mtime_steps", "ctime_ns": "ctime_steps", "inode": "inode_steps"}
+_STEP_RANGE = (-(2**63), 2**64)
+
 _U64 = (0, 2**64)
 _TIME = (FIRST_TIME_NS, LAST_TIME_NS + 1)
 _RANGES = {
@@ -114,7 +119,8 @@ def encode_leaf(nodes: Sequence[Node]) -> bytes:
     ):
         first = values[0]
         if values.count(first) < len(values):
-            columns[field] = list(values)
+            name, column = _to_column(field, values)
+            columns[name] = column
         elif first != default:
             columns[field] = [first]
     return pack([_LEAF, len(nodes), columns])
@@ -238,6 +244,15 @@ def _iterate(
             yield from _iterate(item.blob_id, load, level + 1)
 
 
+def _to_column(field: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
+    if field in _STEPS:
+        steps = [values[0], *map(sub, values[1:], values)]
+        low, high = _STEP_RANGE
+        if min(steps) >= low and max(steps) < high:
+            return _STEPS[field], steps
+    return field, list(values)
+
+
 def _bulk(node: Node) -> int:
     length = len(node.target)
     for name, value in node.xattrs:
@@ -297,6 +312,9 @@ def _decode_leaf(count: object, columns: object) -> list[Node]:
         return []
     if "name" not in columns:
         raise FormatError("a tree has no names")
+    for field, name in _STEPS.items():
+        if name in columns:
+            columns[field] = _add_steps(field, columns)
     ordered = [
         _decode_column(field, columns[field], count)
         if field in columns
@@ -304,6 +322,17 @@ def _decode_leaf(count: object, columns: object) -> list[Node]:
         for field, default in _DEFAULTS.items()
     ]
     return list(map(Node._make, zip(*ordered, strict=False)))
+
+
+def _add_steps(field: str, columns: dict[str, Any]) -> list[int]:
+    steps = columns[_STEPS[field]]
+    if (
+        field in columns
+        or not isinstance(steps, list)
+        or set(map(type, steps)) != {int}
+    ):
+        raise FormatError(f"the column {_STEPS[field]} of a tree makes no sense")
+    return list(accumulate(steps))
 
 
 def _decode_column(field: str, values: object, count: int) -> Iterable[Any]:

@@ -8,7 +8,6 @@ from typing import TypeVar
 from chunkvault.backends.base import Backend, ObjectInfo
 from chunkvault.errors import DamageError, ObjectNotFound
 from chunkvault.format import names
-from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.directory import BlobRecord
 from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.subkeys import Keyring
@@ -217,7 +216,7 @@ class BlobIndex:
         frames = frame_locations(volume)
         self._loose_volumes[info.name] = volume
         for blob in blobs:
-            self._loose[blob.blob_id[:PREFIX_BYTES]] = place_blob(frames, blob)
+            self._loose[blob.prefix] = place_blob(frames, blob)
         return volume, blobs
 
     def _find_all(self, prefix: bytes) -> Iterator[BlobLocation]:

@@ -77,6 +77,19 @@ class BlobReader:
             raise failure
         return None
 
+    def load_known(self, prefix: bytes) -> bytes | None:
+        """The blob with this prefix, whole or a delta; its id is not checked.
+
+        None if it is nowhere.
+
+        Raises:
+            DamageError: the place where it is cannot be read.
+        """
+        location = self._index.find_listed(prefix)
+        if location is None:
+            return None
+        return self._expanded(location, self._frame(location.frame))
+
     def locate(self, kind: int, blob_id: BlobId) -> BlobLocation:  # noqa: ARG002
         """Where a blob is.
 
@@ -97,16 +110,22 @@ class BlobReader:
             DamageError: it is not the blob with this id, or it is a delta whose
                 base cannot be read.
         """
-        blob = content[location.offset : location.offset + location.length]
-        if location.base is not None:
-            blob = self._expand_delta(blob, location)
+        blob = self._expanded(location, content)
         if self._keyring.identify(kind, blob) != blob_id:
-            name = location.frame.object_name
-            raise DamageError(
-                f"volume {name} holds something else than blob {short_hex(blob_id)}",
-                object_name=name,
-            )
+            raise self._something_else(location, blob_id)
         return blob
+
+    def check(
+        self, kind: int, prefix: bytes, location: BlobLocation, content: bytes
+    ) -> None:
+        """Whether the frame's content has a blob whose id begins so at the place.
+
+        Raises:
+            DamageError: it has not, or it is a delta whose base cannot be read.
+        """
+        blob_id = self._keyring.identify(kind, self._expanded(location, content))
+        if blob_id[:PREFIX_BYTES] != prefix:
+            raise self._something_else(location, prefix)
 
     def read_frames(
         self, frames: Sequence[FrameLocation]
@@ -168,6 +187,10 @@ class BlobReader:
                 self._cached_bytes += len(content)
             while self._cached_bytes > _CACHE_BYTES and len(self._frames) > 1:
                 self._cached_bytes -= len(self._frames.popitem(last=False)[1])
+
+    def _expanded(self, location: BlobLocation, content: bytes) -> bytes:
+        blob = content[location.offset : location.offset + location.length]
+        return blob if location.base is None else self._expand_delta(blob, location)
 
     def _expand_delta(self, body: bytes, delta: BlobLocation) -> bytes:
         assert delta.base is not None, "only a delta is expanded"
@@ -238,6 +261,14 @@ class BlobReader:
             raise DamageError(
                 f"the index has a damaged header for volume {name}", object_name=name
             ) from error
+
+    @staticmethod
+    def _something_else(location: BlobLocation, blob_id: bytes) -> DamageError:
+        name = location.frame.object_name
+        return DamageError(
+            f"volume {name} holds something else than blob {short_hex(blob_id)}",
+            object_name=name,
+        )
 
     @staticmethod
     def _unknown(blob_id: BlobId) -> DamageError:

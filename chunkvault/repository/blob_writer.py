@@ -23,7 +23,7 @@ from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import BlobId
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
-from chunkvault.repository.delta_encoder import DeltaEncoder
+from chunkvault.repository.delta_encoder import Base, DeltaEncoder
 from chunkvault.repository.run_merger import merge_runs
 from chunkvault.repository.run_writer import RunWriter
 from chunkvault.repository.volume_builder import (
@@ -41,6 +41,10 @@ _UPLOADS = 2
 _QUEUED_FRAMES = 8
 _POOLED_BUFFERS = 4
 _KINDS = (BlobKind.CHUNK, BlobKind.TREE)
+_DELTA_SHARE = 4
+"""A frame of deltas is closed at this part of the others: it gains little from more,
+and one delta is read with the whole frame."""
+
 _MAX_BLOBS = 16_384
 """Tiny blobs must not make a frame's bookkeeping large."""
 
@@ -62,10 +66,18 @@ class WriterTotals:
 
 @dataclass(slots=True)
 class _OpenFrame:
-    """Blobs that will share a frame."""
+    """Blobs that will share a frame.
+
+    Attributes:
+        blobs: in order.
+        pieces: what stands for each in the frame.
+        bases: of each, where deltas are still to be made.
+        length: of all pieces.
+    """
 
     blobs: list[FrameBlob] = field(default_factory=list)
     pieces: list[bytes] = field(default_factory=list)
+    bases: list[Base] = field(default_factory=list)
     length: int = 0
 
     def add(self, blob: FrameBlob, piece: bytes) -> None:
@@ -160,8 +172,8 @@ class BlobWriter:
         prefix = blob_id[:PREFIX_BYTES]
         if prefix not in self._session and not self._index.is_stored(prefix):
             self._session.add(prefix)
-            root = None if base is None else self._encoder.root_of(base)
-            self._add(kind, blob_id, data, root)
+            found = None if base is None else self._encoder.find_base(base)
+            self._add(kind, blob_id, data, found)
         return blob_id
 
     def _forget(self, prefixes: Iterable[bytes]) -> None:
@@ -169,20 +181,22 @@ class BlobWriter:
         self._session.difference_update(prefixes)
 
     def _add(
-        self, kind: int, blob_id: BlobId, data: bytes | memoryview, root: bytes | None
+        self, kind: int, blob_id: BlobId, data: bytes | memoryview, base: Base | None
     ) -> None:
         length = len(data)
         if length > MAX_BLOB_BYTES:
             raise ChunkvaultError(f"a piece of {length} bytes is too large to store")
-        frame = (self._frames if root is None else self._changed)[kind]
-        frame.add(FrameBlob(blob_id, length, length, root), bytes(data))
+        frame = (self._frames if base is None else self._changed)[kind]
+        frame.add(FrameBlob(blob_id, length, length, None), bytes(data))
+        if base is not None:
+            frame.bases.append(base)
         self.totals.added_blobs += 1
         self.totals.added_bytes += length
         if self._is_full(frame):
             self._submit(kind)
 
-    def _is_full(self, frame: _OpenFrame) -> bool:
-        is_long = frame.length >= self._settings.frame_bytes
+    def _is_full(self, frame: _OpenFrame, share: int = 1) -> bool:
+        is_long = frame.length * share >= self._settings.frame_bytes
         return is_long or len(frame.blobs) >= _MAX_BLOBS
 
     def _submit(self, kind: int) -> None:
@@ -199,7 +213,7 @@ class BlobWriter:
         self._sealers.wait()
         for kind in _KINDS:
             self._sealers.submit(self._store_frame, kind, _take(self._frames, kind))
-            self._sealers.submit(self._store_deltas, kind, _take(self._deltas, kind))
+            self._sealers.submit(self._store_frame, kind, _take(self._deltas, kind))
         self._sealers.wait()
         for builder in list(self._volumes.values()):
             builder.is_closed = True
@@ -226,24 +240,21 @@ class BlobWriter:
     def _store_changed(self, kind: int, frame: _OpenFrame) -> None:
         """Store blobs that have bases: as deltas where that pays, else whole."""
         whole, full = _OpenFrame(), None
-        for blob, data in zip(frame.blobs, frame.pieces, strict=True):
-            root = blob.base or b""
-            delta = self._encoder.encode(self._compressor(), kind, data, root)
+        rows = zip(frame.blobs, frame.pieces, frame.bases, strict=True)
+        for blob, data, base in rows:
+            delta = self._encoder.encode(self._compressor(), kind, data, base)
             if delta is None:
-                whole.add(blob._replace(base=None), data)
+                whole.add(blob, data)
                 continue
+            row = blob._replace(length=len(delta), base=base.root)
             with self._lock:
                 deltas = self._deltas[kind]
-                deltas.add(blob._replace(length=len(delta)), delta)
-                full = _take(self._deltas, kind) if self._is_full(deltas) else None
+                deltas.add(row, delta)
+                is_full = self._is_full(deltas, _DELTA_SHARE)
+                full = _take(self._deltas, kind) if is_full else None
             if full is not None:
-                self._store_deltas(kind, full)
+                self._store_frame(kind, full)
         self._store_frame(kind, whole)
-
-    def _store_deltas(self, kind: int, frame: _OpenFrame) -> None:
-        if frame.blobs:
-            content = b"".join(frame.pieces)  # each is compressed already
-            self._seal(kind, frame.blobs, content, (CODEC_STORED, content))
 
     def _seal(
         self,

@@ -1,10 +1,13 @@
 """Deltas: a new blob as its difference to one that stood in its place before.
 
 Depth one: the base is always stored whole, so that any blob is read with at most
-one frame more (docs/decisions/0007).
+one frame more. Content drifts away from its base with every version; it is stored
+whole again, and is a base from then on, once the deltas since then cost more than
+that (docs/decisions/0008).
 """
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from chunkvault.codec.compression import Compressor, expand_delta
 from chunkvault.errors import DamageError
@@ -14,17 +17,49 @@ from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
 from chunkvault.repository.volume_builder import faulty_machine
 
-__all__ = ["DeltaEncoder"]
+__all__ = ["Base", "DeltaEncoder"]
+
+_LEVEL = 9
+"""Of Zstandard: a fifth smaller than at level 3, and few bytes are left to do."""
+
+_TRIAL_LEVEL = 1
+"""Tells content that is like its base from other content. Lower levels do not."""
 
 _SMALL_SHARE = 16
 """A delta of at most one sixteenth of the blob is taken without comparing."""
 
-_WORTH = 0.6
+_WORTH = 0.9
 """A longer one is taken if it is below this part of the blob compressed alone."""
+
+_ROW_BYTES = 40
+"""What naming the base costs in directory and index."""
+
+_DRIFT_FACTOR = 64
+"""A delta whose square is below so many times the blob has not drifted far."""
+
+
+class Base(NamedTuple):
+    """What a blob may be stored as a delta against, by prefixes of ids.
+
+    Attributes:
+        root: a blob that is stored whole.
+        before: what stood in the blob's place, if that is itself a delta
+            against ``root``; else None.
+    """
+
+    root: bytes
+    before: bytes | None
 
 
 class DeltaEncoder:
-    """Finds bases and makes deltas. `root_of` for one thread, `encode` for any."""
+    """Finds bases and makes deltas. `find_base` for one thread, `encode` for any.
+
+    Args:
+        index: where blobs are.
+        reader: of bases; what it cannot read is no base.
+        identify: gives the id of a blob.
+        extra_verify: expand each delta again and compare.
+    """
 
     def __init__(
         self,
@@ -39,20 +74,22 @@ class DeltaEncoder:
         self._identify = identify
         self._extra_verify = extra_verify
 
-    def root_of(self, blob_id: BlobId) -> bytes | None:
-        """Prefix of the whole blob that stands for this one as a base.
+    def find_base(self, blob_id: BlobId) -> Base | None:
+        """What stands for this blob as a base: itself, or the base that it has.
 
-        It is the blob itself, or the base of the delta that it is stored as; None
-        if that is not there, as far as is known.
+        None if that is not there, as far as is known.
         """
-        location = self._index.find_listed(blob_id[:PREFIX_BYTES])
+        prefix = blob_id[:PREFIX_BYTES]
+        location = self._index.find_listed(prefix)
         if location is None:
             return None
-        root = location.base or blob_id[:PREFIX_BYTES]
-        return root if self._index.is_stored_whole(root) else None
+        base = Base(prefix, None)
+        if location.base is not None:
+            base = Base(location.base, prefix)
+        return base if self._index.is_stored_whole(base.root) else None
 
     def encode(
-        self, compressor: Compressor, kind: int, data: bytes, root: bytes
+        self, compressor: Compressor, kind: int, data: bytes, base: Base
     ) -> bytes | None:
         """The delta of ``data`` against a base; None if it is not worth it.
 
@@ -62,27 +99,67 @@ class DeltaEncoder:
         Raises:
             ChunkvaultError: the delta does not expand to ``data`` again.
         """
-        base = self._load_base(kind, root)
-        if base is None:
+        content = self._load(kind, base.root)
+        if content is None:
             return None
-        delta = compressor.compress_delta(data, base)
-        if len(delta) * _SMALL_SHARE > len(data):
-            whole = compressor.compress(data)
-            if len(delta) >= len(whole) * _WORTH:
+        limit = _limit(compressor, data, content)
+        if limit is None:
+            return None
+        delta = compressor.compress_delta(data, content, _LEVEL)
+        if len(delta) + _ROW_BYTES > limit:
+            return None
+        if base.before is not None and len(delta) ** 2 > len(data) * _DRIFT_FACTOR:
+            before = self._load_before(base.before)
+            if before is not None and _has_drifted(compressor, data, delta, before):
                 return None
         if self._extra_verify:
-            _verify(delta, base, data)
+            _verify(delta, content, data)
         return delta
 
-    def _load_base(self, kind: int, root: bytes) -> bytes | None:
+    def _load(self, kind: int, root: bytes) -> bytes | None:
         try:
-            base = self._reader.load_base(root)
+            content = self._reader.load_base(root)
         except DamageError:
             return None
         # A delta against a base with a flipped bit would never expand again.
-        if base is None or self._identify(kind, base)[:PREFIX_BYTES] != root:
+        if content is None or self._identify(kind, content)[:PREFIX_BYTES] != root:
             return None
-        return base
+        return content
+
+    def _load_before(self, prefix: bytes) -> bytes | None:
+        try:
+            return self._reader.load_known(prefix)
+        except DamageError:
+            return None
+
+
+def _limit(compressor: Compressor, data: bytes, base: bytes) -> float | None:
+    """How long a delta may be; None if the content is not like its base.
+
+    Quick trials tell, so that content that was replaced is not compressed
+    thoroughly twice.
+    """
+    trial = len(compressor.compress_delta(data, base, _TRIAL_LEVEL))
+    if trial * _SMALL_SHARE <= len(data):
+        return len(data)
+    if trial >= len(data) * _WORTH:
+        return None
+    alone = len(compressor.compress_delta(data, b"", _TRIAL_LEVEL))
+    return alone * _WORTH if trial < alone * _WORTH else None
+
+
+def _has_drifted(
+    compressor: Compressor, data: bytes, delta: bytes, before: bytes
+) -> bool:
+    """Whether the deltas of these versions have cost as much as a whole blob.
+
+    Each is longer than the one before by about the step, what is new in it. So
+    what the age of the base has cost is a triangle over the excess of this delta
+    over the step.
+    """
+    step = len(compressor.compress_delta(data, before, _LEVEL))
+    excess = max(0, len(delta) - step)
+    return excess * excess > 2 * step * len(compressor.compress(data))
 
 
 def _verify(delta: bytes, base: bytes, data: bytes) -> None:

@@ -109,7 +109,7 @@ def _check_blobs(
         location = place_blob(frames, blob)
         kind = location.frame.volume.kind
         try:
-            reader.extract(kind, blob.blob_id, location, content)
+            reader.check(kind, blob.prefix, location, content)
         except DamageError as error:
             yield error
 

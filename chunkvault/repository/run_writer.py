@@ -8,7 +8,6 @@ from chunkvault.backends.base import Backend, ObjectInfo
 from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.sealing import random_bytes
 from chunkvault.format import names
-from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.directory import BlobRecord
 from chunkvault.format.index_blocks import IndexRow, VolumeRecord
 from chunkvault.format.index_run import SALT_BYTES, build_run, build_run_sealer
@@ -57,10 +56,7 @@ class RunWriter:
         for volume, blobs in unlisted.values():
             number = len(self._volumes)
             self._volumes.append(volume)
-            self._rows += [
-                IndexRow(blob.blob_id[:PREFIX_BYTES], number, *blob[1:])
-                for blob in blobs
-            ]
+            self._rows += [IndexRow(blob.prefix, number, *blob[1:]) for blob in blobs]
 
     def add(self, volume: VolumeRecord, rows: Callable[[int], list[IndexRow]]) -> int:
         """A volume that is durable; gives the bytes stored on this occasion.

@@ -128,7 +128,7 @@ class VolumeBuilder:
         """The index rows of the volume's blobs, under this number in a run."""
         return [
             IndexRow(
-                blob.blob_id[:PREFIX_BYTES],
+                blob.prefix,
                 volume,
                 blob.frame,
                 blob.offset,
@@ -142,8 +142,8 @@ class VolumeBuilder:
     def _add_blobs(self, frame: int, blobs: list[FrameBlob]) -> int:
         offset = 0
         for blob_id, length, plain_length, base in blobs:
-            record = BlobRecord(blob_id, frame, offset, length, plain_length, base)
-            self.blobs.append(record)
+            place = (frame, offset, length, plain_length, base)
+            self.blobs.append(BlobRecord(blob_id[:PREFIX_BYTES], *place))
             offset += length
         return offset
 

@@ -5,7 +5,7 @@ from itertools import islice
 
 from chunkvault.errors import DamageError, FormatError
 from chunkvault.format.blob import BlobKind
-from chunkvault.format.content import ChunkRef, iterate_refs
+from chunkvault.format.content import ChunkRef, ListRef, iterate_refs
 from chunkvault.format.node import Node
 from chunkvault.ids import BlobId
 from chunkvault.repository import BlobLocation, BlobReader, FrameLocation
@@ -16,8 +16,12 @@ _REFS_AT_ONCE = 64
 _ZEROS = bytes(1 << 20)
 
 
-def file_refs(reader: BlobReader, node: Node) -> Iterator[ChunkRef]:
+def file_refs(
+    reader: BlobReader, node: Node, note: Callable[[ListRef], None] | None = None
+) -> Iterator[ChunkRef]:
     """The runs of a file in order; holds one content list per level.
+
+    ``note`` is told of every content list before its first run comes.
 
     Raises:
         DamageError: a content list is missing or broken, or the runs do not add
@@ -25,7 +29,7 @@ def file_refs(reader: BlobReader, node: Node) -> Iterator[ChunkRef]:
     """
     total = 0
     load = _list_loader(reader)
-    for ref in iterate_refs(node.content, node.content_list, load):
+    for ref in iterate_refs(node.content, node.content_list, load, note):
         total += ref.length
         yield ref
     if total != node.size:

@@ -40,7 +40,7 @@ class ContentWriter:
         """Store content that is one chunk: ``content`` of the file's node."""
         if not data:
             return b""
-        base = None if bases is None else bases.find(0)
+        base = None if bases is None else bases.find(0, len(data))
         return encode_ref(len(data), self._writer.save(BlobKind.CHUNK, data, base))
 
     def is_small(self, size: int) -> bool:
@@ -81,8 +81,8 @@ class StreamWriter:
     def write_hole(self, length: int) -> None:
         """The next bytes of the file are a hole of this length."""
         self._end_data()
-        self._lists.add(length, None)
         self.size += length
+        self._lists.add(length, None)
 
     def finish(self) -> tuple[bytes, BlobId | None]:
         """``content`` and ``content_list`` of the file's node."""
@@ -101,12 +101,16 @@ class StreamWriter:
             start += length
 
     def _save(self, chunk: memoryview) -> None:
-        base = None if self._bases is None else self._bases.find(self.size)
+        start, length = self.size, len(chunk)
+        base = None if self._bases is None else self._bases.find(start, length)
         blob_id = self._writer.save(BlobKind.CHUNK, chunk, base)
         if self._bases is not None:
-            self._bases.saved(self.size, blob_id)
-        self._lists.add(len(chunk), blob_id)
-        self.size += len(chunk)
+            self._bases.saved(start, blob_id)
+        self.size += length
+        self._lists.add(length, blob_id)
 
-    def _save_list(self, data: bytes) -> BlobId:
-        return self._writer.save(BlobKind.TREE, data)
+    def _save_list(self, data: bytes, length: int, is_leaf: bool) -> BlobId:  # noqa: FBT001
+        base = None
+        if self._bases is not None:
+            base = self._bases.find_list(self.size - length, length, is_leaf=is_leaf)
+        return self._writer.save(BlobKind.TREE, data, base)

@@ -91,7 +91,7 @@ def blobs_by_volume(backend):
     keyring = open_small(backend)._keyring
     return {
         name: {
-            blob.blob_id
+            blob.prefix
             for blob in read_directory(backend, keyring, ObjectInfo(name, size))[1]
         }
         for name, size in list_volumes(backend).items()

@@ -15,6 +15,7 @@ import struct
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from itertools import accumulate
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -84,6 +85,9 @@ def unpack_nodes(count: int, columns: dict[str, Any]) -> Iterator[Node]:
     found = {"name": columns.get("name", [])}  # an empty directory has no columns
     for column, (default, fits) in COLUMNS.items():
         values = columns.get(column, [default])
+        if column == "mtime_ns" and "mtime_steps" in columns:
+            check(column not in columns, "times are there twice")
+            values = list(accumulate(columns["mtime_steps"]))
         check(all(map(fits, values)), f"a malformed {column}")
         found[column] = values * count if len(values) == 1 else values
     check(all(map(is_name, found["name"])), "a name is not a path component")

@@ -194,13 +194,17 @@ class Volume:
         columns = unpack_packed(unseal(seal, 0, self.binding, sealed, self.path))
         self.set_frames(*columns[:3])
         check(self.ends[-1] == end <= start - 16, f"{self.path}: frames end elsewhere")
-        ids, counts, sizes = columns[4], split(columns[3], "I"), split(columns[5], "I")
+        prefixes, counts, sizes = (
+            columns[4],
+            split(columns[3], "I"),
+            split(columns[5], "I"),
+        )
         spots, rest = [], iter(sizes)
         for number, count in zip(range(len(self.frames)), counts, strict=True):
             offsets = list(accumulate(islice(rest, count), initial=0))
             check(offsets[-1] == self.frames[number][0], f"{self.path}: frame not full")
             spots += [Place(self, number, *span) for span in pairwise(offsets)]
-        blobs.add([blob_id[:16] for blob_id in split(ids, "32s")], spots, columns[6:])
+        blobs.add(split(prefixes, "16s"), spots, columns[6:])
 
 
 # --- 4 Blobs -----------------------------------------------------------------

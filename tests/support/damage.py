@@ -92,22 +92,22 @@ def build_original(top: Path) -> Original:
 
 def _needs(repository: Repository, stored: StoredSnapshot) -> dict[bytes, set[str]]:
     """The volumes on the way to each file, and those of its content."""
-    places: dict[BlobId, set[str]] = {}
-    bases: dict[BlobId, bytes] = {}
+    places: dict[bytes, set[str]] = {}
+    bases: dict[bytes, bytes] = {}
     by_prefix: dict[bytes, str] = {}
     for name, size in list_volumes(repository.backend).items():
         info = ObjectInfo(name, size)
         _, blobs = read_directory(repository.backend, repository._keyring, info)
-        places |= {blob.blob_id: {name} for blob in blobs}
-        bases |= {blob.blob_id: blob.base for blob in blobs if blob.base}
-        by_prefix |= {blob.blob_id[:PREFIX_BYTES]: name for blob in blobs}
-    for blob_id, base in bases.items():
-        places[blob_id].add(by_prefix[base])
+        places |= {blob.prefix: {name} for blob in blobs}
+        bases |= {blob.prefix: blob.base for blob in blobs if blob.base}
+        by_prefix |= {blob.prefix: name for blob in blobs}
+    for prefix, base in bases.items():
+        places[prefix].add(by_prefix[base])
     loaded: list[str] = []
 
     class Reader(TreeReader):
         def load(self, blob_id: BlobId) -> bytes:
-            loaded.extend(places[blob_id])
+            loaded.extend(places[blob_id[:PREFIX_BYTES]])
             return super().load(blob_id)
 
     needs = {}
@@ -117,7 +117,10 @@ def _needs(repository: Repository, stored: StoredSnapshot) -> dict[bytes, set[st
             Reader(repository.reader).lookup(stored.snapshot.tree, path)
             refs = file_refs(repository.reader, node)
             chunks = {
-                name for ref in refs if ref.blob_id for name in places[ref.blob_id]
+                name
+                for ref in refs
+                if ref.blob_id
+                for name in places[ref.blob_id[:PREFIX_BYTES]]
             }
             lists: set[str] = set()
             if node.content_list is not None:

@@ -160,12 +160,12 @@ def _open_blobs(
     for blob in blobs:
         content = contents[blob.frame][blob.offset : blob.offset + blob.length]
         if blob.base is None:
-            whole[blob.blob_id[:16]] = content
+            whole[blob.prefix] = content
         elif blob.base in whole:
             content = expand_delta(content, whole[blob.base], blob.plain_length)
         else:
             raise DamageError("the base of a delta is missing")
-        if keyring.identify(kind, content) != blob.blob_id:
+        if keyring.identify(kind, content)[:16] != blob.prefix:
             raise DamageError("a blob is not the one with its id")
         opened.append(blob._asdict() | {"content": content})
     return opened

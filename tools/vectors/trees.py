@@ -77,6 +77,16 @@ def _good_trees() -> Iterator[Case]:
     yield _case("constant", "columns that all nodes share", encode_leaf(alike), "ok")
     yield _case("default", "only a name", encode_leaf([plain]), "ok")
     yield _case("empty", "an empty directory", encode_leaf([]), "ok")
+    times = [
+        node._replace(mtime_ns=10**9 * 3**number, ctime_ns=0, inode=1000 - number)
+        for number, node in enumerate(alike)
+    ]
+    yield _case("steps", "times and inodes as steps", encode_leaf(times), "ok")
+    places = (2**64 - 1, 0, 1)
+    far = [
+        node._replace(inode=place) for node, place in zip(alike, places, strict=True)
+    ]
+    yield _case("steps-too-far", "inodes without steps", encode_leaf(far), "ok")
     unknown = pack([1, 1, {"name": [b"a"], "colour": [1]}])
     yield _case("column-unknown", "a column of a later version", unknown, "ok")
 
@@ -142,6 +152,11 @@ def _wrong_columns() -> Iterator[Case]:
         "xattrs-text": ("xattrs", [[["a", b"b"]]]),
         "xattrs-nul": ("xattrs", [[[b"a\0b", b""]]]),
         "xattrs-no-name": ("xattrs", [[[b"", b""]]]),
+        "steps-text": ("mtime_steps", ["0", "1", "2"]),
+        "steps-bare": ("ctime_steps", 0),
+        "steps-short": ("mtime_steps", [1, 2]),
+        "steps-negative": ("inode_steps", [3, -2, -2]),
+        "steps-large": ("ctime_steps", [2**63, 2**63, 2**63]),
         "column-short": ("uid", [1, 2]),
         "column-long": ("uid", [1, 2, 3, 4]),
         "column-empty": ("uid", []),
@@ -152,6 +167,8 @@ def _wrong_columns() -> Iterator[Case]:
     for name, (column, values) in wrong.items():
         fields = {"name": [b"a", b"b", b"c"], column: values}
         yield _case(name, f"the column {column}", pack([1, 3, fields]))
+    both = {"name": [b"a", b"b"], "inode": [1, 2], "inode_steps": [1, 1]}
+    yield _case("steps-doubled", "inodes twice", pack([1, 2, both]))
 
 
 def _wrong_trees() -> Iterator[Case]:

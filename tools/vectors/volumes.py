@@ -69,8 +69,8 @@ def _case(
 
 
 def _blob(kind: int, content: bytes, place: tuple[int, int]) -> BlobRecord:
-    blob_id = KEYRING.identify(kind, content)
-    return BlobRecord(blob_id, *place, len(content), len(content), None)
+    prefix = KEYRING.identify(kind, content)[:16]
+    return BlobRecord(prefix, *place, len(content), len(content), None)
 
 
 def _build(
@@ -92,13 +92,13 @@ def _build(
         sealer.seal_frame_into(data, start, payload, place)
         frames.append(FrameRecord(len(payload) + 16, len(content), codec))
     base = fixed("other blob", 16) if wrong_base else None
-    edited_id = KEYRING.identify(kind, _EDITED)
+    edited = KEYRING.identify(kind, _EDITED)[:16]
     base = base or KEYRING.identify(kind, _NOISE)[:16]
     blobs = [
         _blob(kind, _NOISE, (0, 0)),
         _blob(kind, _TEXT, (1, 0)),
         _blob(kind, b"tiny", (1, len(_TEXT))),
-        BlobRecord(edited_id, 2, 0, len(delta), len(_EDITED), base),
+        BlobRecord(edited, 2, 0, len(delta), len(_EDITED), base),
     ]
     if directory is None:
         directory = encode_directory(frames, blobs)
@@ -262,7 +262,7 @@ _COLUMNS: list[object] = [
     encode_u32([100, 50]),
     b"\0\1",
     encode_u32([1, 2]),
-    fixed("ids", 96),
+    fixed("prefixes", 48),
     encode_u32([100, 20, 30]),
     b"\0\0\1",
     fixed("base", 16),
@@ -323,8 +323,8 @@ def _directory_columns() -> Iterator[Case]:
         "counts-less": (3, encode_u32([1, 1])),
         "counts-more": (3, encode_u32([1, 3])),
         "counts-short": (3, encode_u32([3])),
-        "ids-short": (4, fixed("ids", 95)),
-        "ids-text": (4, "x" * 96),
+        "prefixes-short": (4, fixed("prefixes", 47)),
+        "prefixes-text": (4, "x" * 48),
         "lengths-short": (5, encode_u32([100, 50])),
         "frame-not-filled": (5, encode_u32([100, 20, 29])),
         "frame-overfull": (5, encode_u32([100, 20, 31])),

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from functools import partial
 
 from chunkvault.format.content import REF_BYTES
 from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
@@ -350,7 +351,7 @@ class SourceWalk:
         """What a changed file consisted of: bases for its new chunks."""
         if parent_node is None or parent_node.kind != NodeKind.FILE:
             return None
-        return BaseFinder(file_refs(self._reader, parent_node))
+        return BaseFinder(partial(file_refs, self._reader, parent_node))
 
     def _count_file(self, path: bytes, size: int, parent_node: Node | None) -> None:
         is_new = parent_node is None or parent_node.kind != NodeKind.FILE

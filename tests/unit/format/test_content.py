@@ -33,7 +33,7 @@ def random_refs(count, seed=1, holes=0.1):
 
 
 def write(box, listed):
-    writer = ContentListWriter(box.save)
+    writer = ContentListWriter(lambda data, _length, _is_leaf: box.save(data))
     for ref in listed:
         writer.add(*ref)
     return writer.finish()

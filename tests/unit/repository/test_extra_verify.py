@@ -65,8 +65,8 @@ def test_a_delta_that_does_not_expand_again_stops_the_session(monkeypatch):
     base = store(backend, extra_verify=True)
     compress = Compressor.compress_delta
 
-    def faulty_compress(self, data, base):
-        return compress(self, b"X" + bytes(data[1:]), base)
+    def faulty_compress(self, data, base, level):
+        return compress(self, b"X" + bytes(data[1:]), base, level)
 
     monkeypatch.setattr(Compressor, "compress_delta", faulty_compress)
     writer = open_small(backend).writer(workers=0)
