@@ -28,7 +28,7 @@ class CachingBackend:
         disabled_reason: why the cache is out of use; ``None`` while it works.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each is a limit of its own
         self,
         inner: Backend,
         directory: bytes,
@@ -37,6 +37,7 @@ class CachingBackend:
         is_intact: Callable[[str, bytes | memoryview], bool],
         max_object_bytes: int,
         max_total_bytes: int,
+        keeps_fetched: bool = True,
     ) -> None:
         """Open the cache; if that fails it is disabled, and all goes to ``inner``.
 
@@ -48,6 +49,9 @@ class CachingBackend:
                 before an object is kept, and when a kept one is first used.
             max_object_bytes: larger objects are not kept.
             max_total_bytes: what the cache may occupy.
+            keeps_fetched: fetch objects whole, and keep them. Otherwise only what
+                is put is kept, half of ``max_total_bytes`` at most, so that a large
+                session does not go through the local disk; ranges are passed on.
         """
         self.disabled_reason: str | None = None
         self._inner = inner
@@ -55,6 +59,8 @@ class CachingBackend:
         self._cacheable = cacheable
         self._is_intact = is_intact
         self._max_object_bytes = max_object_bytes
+        self._keeps_fetched = keeps_fetched
+        self._may_put_bytes = max_total_bytes // 2
         self._too_large: set[str] = set()
         self._intact: set[str] = set()  # kept, and checked by this process
         self._lock = Lock()
@@ -67,18 +73,23 @@ class CachingBackend:
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Store the object, then keep it."""
         self._inner.put(name, data)
-        if self._may_keep(name):
+        if self._may_keep(name) and self._may_put(memoryview(data).nbytes):
             self._keep(name, data)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Serve a kept object from the local disk, else fetch it.
 
-        An object that may be kept is fetched whole, whatever part is wanted.
+        An object that may be kept is fetched whole, whatever part is wanted, unless
+        only what is put is kept.
         """
         if not self._may_keep(name):
             return self._inner.get(name, offset, length)
         data = self._read_kept(name, offset, length)
-        return self._fetch(name, offset, length) if data is None else data
+        if data is not None:
+            return data
+        if not self._keeps_fetched:
+            return self._inner.get(name, offset, length)
+        return self._fetch(name, offset, length)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List the inner backend."""
@@ -121,6 +132,13 @@ class CachingBackend:
             and check_name(name)
             and self._cacheable(name)
         )
+
+    def _may_put(self, size: int) -> bool:
+        if self._keeps_fetched:
+            return True
+        with self._lock:
+            self._may_put_bytes -= size
+            return self._may_put_bytes >= 0
 
     def _fetch(self, name: str, offset: int, length: int | None) -> bytes:
         """Fetch an object that is not kept, and keep it unless it is too large."""

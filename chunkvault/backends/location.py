@@ -18,9 +18,10 @@ from chunkvault.backends.local import LocalBackend
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.errors import UsageError
 
-__all__ = ["describe", "open_backend"]
+__all__ = ["describe", "is_remote", "open_backend"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_LOCAL = frozenset({"file", "memory"})
 _LATER = frozenset({"s3", "b2", "sftp", "rclone"})
 # Greedy up to the last "@": a password may hold "/" and "@" itself.
 _CREDENTIALS = re.compile(r"(//[^/:@]*):.*@")
@@ -48,6 +49,12 @@ def open_backend(location: str) -> Backend:
     if scheme == "memory":
         return _open_memory(location)
     raise _unsupported(scheme, location)
+
+
+def is_remote(location: str) -> bool:
+    """Whether requests go to a store that answers over a line."""
+    match = _SCHEME.match(location)
+    return match is not None and match[1].lower() not in _LOCAL
 
 
 def describe(location: str) -> str:

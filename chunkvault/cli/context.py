@@ -130,16 +130,21 @@ class Context:
     def open_repository(self, *, use_cache: bool = True) -> Iterator["Repository"]:
         """The repository, through the cache if there is to be one."""
         # The repository brings cipher, compression and hashes along.
-        from chunkvault.backends.location import describe
-        from chunkvault.repository import cached, open_repository
+        from chunkvault.backends.location import describe, is_remote
+        from chunkvault.repository import cached, open_repository, remote
 
         with self.open_backend() as backend:
             directory = self.settings.cache_directory if use_cache else None
             source = backend if directory is None else cached(backend, directory)
+            bases = None
+            if is_remote(self.location):
+                source, bases = remote(source, directory)
             extra_verify = self.settings.extra_verify
             secret = self.secret()
             try:
-                repository = open_repository(source, secret, extra_verify=extra_verify)
+                repository = open_repository(
+                    source, secret, extra_verify=extra_verify, bases=bases
+                )
             except RepositoryNotFound as error:
                 where = describe(self.location)
                 raise RepositoryNotFound(

@@ -14,8 +14,8 @@ more file among a million changes two or three small blobs.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import accumulate, repeat
-from operator import lt, sub
+from itertools import repeat
+from operator import lt
 from typing import Any, NamedTuple, cast
 
 from chunkvault.codec.hashing import content_hash
@@ -29,6 +29,7 @@ from chunkvault.format.node import (
     Node,
     NodeKind,
 )
+from chunkvault.format.steps import add_steps, to_steps
 from chunkvault.ids import ID_BYTES, BlobId
 
 __all__ = [
@@ -38,6 +39,7 @@ __all__ = [
     "decode_tree",
     "encode_leaf",
     "find_node",
+    "find_part",
     "is_node_name",
     "iterate_nodes",
 ]
@@ -75,9 +77,6 @@ _DEFAULTS: dict[str, Any] = {
     "flags": 0,
 }
 assert tuple(_DEFAULTS) == Node._fields
-
-_STEPS = {"mtime_ns": "mtime_steps", "ctime_ns": "ctime_steps", "inode": "inode_steps"}
-_STEP_RANGE = (-(2**63), 2**64)
 
 _U64 = (0, 2**64)
 _TIME = (FIRST_TIME_NS, LAST_TIME_NS + 1)
@@ -119,7 +118,7 @@ def encode_leaf(nodes: Sequence[Node]) -> bytes:
     ):
         first = values[0]
         if values.count(first) < len(values):
-            name, column = _to_column(field, values)
+            name, column = to_steps(field, values)
             columns[name] = column
         elif first != default:
             columns[field] = [first]
@@ -130,10 +129,10 @@ class TreeBuilder:
     """Stores one directory, node by node; holds no more than one leaf of it.
 
     Args:
-        save: stores a blob and gives its id.
+        save: stores a blob and gives its id; is told the first name in it.
     """
 
-    def __init__(self, save: Callable[[bytes], BlobId]) -> None:
+    def __init__(self, save: Callable[[bytes, bytes], BlobId]) -> None:
         self._save = save
         self._pending: list[Node] = []
         self._pending_bytes = 0
@@ -152,7 +151,8 @@ class TreeBuilder:
     def finish(self) -> BlobId:
         """The id of the directory's tree."""
         if not self._children:
-            return self._save(encode_leaf(self._pending))
+            first_name = self._pending[0].name if self._pending else b""
+            return self._save(encode_leaf(self._pending), first_name)
         if self._pending:
             self._save_leaf()
         return _save_children(self._children, self._save)
@@ -178,7 +178,7 @@ class TreeBuilder:
     def _save_leaf(self) -> None:
         nodes, self._pending = self._pending, []
         self._pending_bytes = 0
-        blob_id = self._save(encode_leaf(nodes))
+        blob_id = self._save(encode_leaf(nodes), nodes[0].name)
         self._children.append(ChildTree(nodes[0].name, blob_id))
 
 
@@ -232,6 +232,34 @@ def find_node(
     raise FormatError("a directory is nested too deeply")
 
 
+def find_part(
+    tree: BlobId, like: bytes, first_name: bytes, load: Callable[[BlobId], bytes]
+) -> BlobId:
+    """The part of a directory that stands where a new part of it will stand.
+
+    Args:
+        tree: the directory.
+        like: the new part.
+        first_name: in the new part.
+        load: gives the bytes of a tree.
+
+    Raises:
+        DamageError: a part is missing or broken.
+    """
+    for _ in range(_MAX_LEVELS):
+        data = load(tree)
+        if not _is_inner(data) or _is_inner(like):
+            return tree
+        children = _decode_inner(unpack_canonical(data)[1])
+        before = [child for child in children if child.first_name <= first_name]
+        tree = (before or children[:1])[-1].blob_id
+    raise FormatError("a directory is nested too deeply")
+
+
+def _is_inner(data: bytes) -> bool:
+    return data[1:2] == bytes((_INNER,))
+
+
 def _iterate(
     tree: BlobId, load: Callable[[BlobId], bytes], level: int
 ) -> Iterator[Node]:
@@ -242,15 +270,6 @@ def _iterate(
             yield item
         else:
             yield from _iterate(item.blob_id, load, level + 1)
-
-
-def _to_column(field: str, values: tuple[Any, ...]) -> tuple[str, list[Any]]:
-    if field in _STEPS:
-        steps = [values[0], *map(sub, values[1:], values)]
-        low, high = _STEP_RANGE
-        if min(steps) >= low and max(steps) < high:
-            return _STEPS[field], steps
-    return field, list(values)
 
 
 def _bulk(node: Node) -> int:
@@ -265,7 +284,7 @@ def _is_cut(name: bytes, count: int) -> bool:
 
 
 def _save_children(
-    children: list[ChildTree], save: Callable[[bytes], BlobId]
+    children: list[ChildTree], save: Callable[[bytes, bytes], BlobId]
 ) -> BlobId:
     while len(children) > MAX_LEAF_NODES:
         groups: list[ChildTree] = []
@@ -282,10 +301,11 @@ def _save_children(
 
 
 def _save_inner(
-    children: list[ChildTree], save: Callable[[bytes], BlobId]
+    children: list[ChildTree], save: Callable[[bytes, bytes], BlobId]
 ) -> ChildTree:
-    blob_id = save(pack([_INNER, [list(child) for child in children]]))
-    return ChildTree(children[0].first_name, blob_id)
+    first_name = children[0].first_name
+    blob_id = save(pack([_INNER, [list(child) for child in children]]), first_name)
+    return ChildTree(first_name, blob_id)
 
 
 def _decode_inner(rows: object) -> list[ChildTree]:
@@ -312,9 +332,7 @@ def _decode_leaf(count: object, columns: object) -> list[Node]:
         return []
     if "name" not in columns:
         raise FormatError("a tree has no names")
-    for field, name in _STEPS.items():
-        if name in columns:
-            columns[field] = _add_steps(field, columns)
+    add_steps(columns)
     ordered = [
         _decode_column(field, columns[field], count)
         if field in columns
@@ -322,17 +340,6 @@ def _decode_leaf(count: object, columns: object) -> list[Node]:
         for field, default in _DEFAULTS.items()
     ]
     return list(map(Node._make, zip(*ordered, strict=False)))
-
-
-def _add_steps(field: str, columns: dict[str, Any]) -> list[int]:
-    steps = columns[_STEPS[field]]
-    if (
-        field in columns
-        or not isinstance(steps, list)
-        or set(map(type, steps)) != {int}
-    ):
-        raise FormatError(f"the column {_STEPS[field]} of a tree makes no sense")
-    return list(accumulate(steps))
 
 
 def _decode_column(field: str, values: object, count: int) -> Iterable[Any]:

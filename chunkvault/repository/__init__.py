@@ -5,7 +5,7 @@ from chunkvault.format.names import SnapshotName
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
 from chunkvault.repository.blob_writer import BlobWriter, WriterTotals
-from chunkvault.repository.caching import cached
+from chunkvault.repository.caching import RemoteStore, cached, remote
 from chunkvault.repository.locations import (
     BlobLocation,
     FrameLocation,
@@ -29,6 +29,7 @@ __all__ = [
     "DeviceKey",
     "FrameLocation",
     "Passphrase",
+    "RemoteStore",
     "Repository",
     "Secret",
     "Settings",
@@ -41,5 +42,6 @@ __all__ = [
     "frame_locations",
     "list_slots",
     "open_repository",
+    "remote",
     "remove_slot",
 ]

@@ -24,9 +24,25 @@ _RANGE_BYTES = 4 << 20
 
 
 class BlobReader:
-    """Reads blobs; recent frames are kept, up to 32 MiB. Any thread."""
+    """Reads blobs; recent frames are kept, up to 32 MiB. Any thread.
 
-    def __init__(self, backend: Backend, keyring: Keyring, index: BlobIndex) -> None:
+    Args:
+        backend: where volumes are.
+        keyring: of the repository.
+        index: where blobs are.
+        is_partial: the backend has some volumes only: that one is not there is no
+            reason to think it lost.
+    """
+
+    def __init__(
+        self,
+        backend: Backend,
+        keyring: Keyring,
+        index: BlobIndex,
+        *,
+        is_partial: bool = False,
+    ) -> None:
+        self._is_partial = is_partial
         self._backend = backend
         self._keyring = keyring
         self._index = index
@@ -69,7 +85,8 @@ class BlobReader:
             try:
                 content = self._frame(location.frame)
             except DamageError as error:
-                self._index.distrust(location.frame.volume.volume_id)
+                if not self._is_partial:
+                    self._index.distrust(location.frame.volume.volume_id)
                 failure = error
                 continue
             return content[location.offset : location.offset + location.length]
@@ -101,6 +118,13 @@ class BlobReader:
             raise self._unknown(blob_id)
         return location
 
+    def locate_base(self, prefix: bytes) -> BlobLocation | None:
+        """Where the blob that deltas name by this prefix is whole, if anywhere."""
+        for location in self._index.candidates(prefix):
+            if location.base is None:
+                return location
+        return None
+
     def extract(
         self, kind: int, blob_id: BlobId, location: BlobLocation, content: bytes
     ) -> bytes:
@@ -113,6 +137,19 @@ class BlobReader:
         blob = self._expanded(location, content)
         if self._keyring.identify(kind, blob) != blob_id:
             raise self._something_else(location, blob_id)
+        return blob
+
+    def rebuild(
+        self, kind: int, blob_id: BlobId, body: bytes, base: bytes, length: int
+    ) -> bytes:
+        """The blob of this length out of a delta and its base.
+
+        Raises:
+            DamageError: that does not give the blob with this id.
+        """
+        blob = expand_delta(body, base, length)
+        if self._keyring.identify(kind, blob) != blob_id:
+            raise DamageError(f"a delta does not give blob {short_hex(blob_id)}")
         return blob
 
     def check(

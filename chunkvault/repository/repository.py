@@ -75,6 +75,7 @@ class Repository:
         slot_id: SlotId,
         *,
         extra_verify: bool,
+        bases: Backend | None = None,
     ) -> None:
         self.id = repository_id
         self.backend = backend
@@ -85,6 +86,12 @@ class Repository:
         self._extra_verify = extra_verify
         self.index = BlobIndex(backend, self._keyring)
         self.reader = BlobReader(backend, self._keyring, self.index)
+        self._base_reader = self.reader
+        self._bases = bases
+        if bases is not None:
+            self._base_reader = BlobReader(
+                bases, self._keyring, self.index, is_partial=True
+            )
         self._problems: list[DamageError] = []
 
     @property
@@ -104,6 +111,8 @@ class Repository:
 
     def close(self) -> None:
         """Let go of the backend."""
+        if self._bases is not None:
+            self._bases.close()
         self.backend.close()
 
     def blob_id(self, kind: int, data: bytes | memoryview) -> BlobId:
@@ -121,7 +130,7 @@ class Repository:
             self._keyring,
             self.settings,
             self.index,
-            self.reader,
+            self._base_reader,
             workers=workers,
             extra_verify=self._extra_verify,
         )
@@ -249,12 +258,23 @@ def create_repository(  # noqa: PLR0913 - each has a sensible default
 
 
 def open_repository(
-    backend: Backend, secret: Secret, *, extra_verify: bool = True
+    backend: Backend,
+    secret: Secret,
+    *,
+    extra_verify: bool = True,
+    bases: Backend | None = None,
 ) -> Repository:
     """Open a repository with a passphrase or a device key.
 
     A lost or damaged config is got round, since every key slot knows what it
     said; it is then among the repository's `problems`.
+
+    Args:
+        backend: where the repository is.
+        secret: what opens it.
+        extra_verify: read again what was compressed and sealed, before it is put.
+        bases: where bases of deltas are read from, if reading from ``backend``
+            costs a download; may have less than it.
 
     Raises:
         RepositoryNotFound: there is none.
@@ -267,7 +287,12 @@ def open_repository(
         _require_remains(backend, problem)
     repository_id, bundle, slot_id = unlock(backend, secret, expected)
     repository = Repository(
-        backend, repository_id, bundle, slot_id, extra_verify=extra_verify
+        backend,
+        repository_id,
+        bundle,
+        slot_id,
+        extra_verify=extra_verify,
+        bases=bases,
     )
     if expected not in (None, repository_id):
         what = "object config is of another repository"

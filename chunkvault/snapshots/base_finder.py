@@ -41,6 +41,7 @@ class BaseFinder:
         }
         self._end = 0
         self._shift = 0
+        self._is_over = False
         self._refs = open_refs(self._note_list)
 
     def find(self, offset: int, length: int = 1) -> BlobId | None:
@@ -69,6 +70,24 @@ class BaseFinder:
         )
         return None if nearest is None else nearest[2]
 
+    def starting_at(self, offset: int, count: int) -> list[ChunkRef]:
+        """Up to so many old chunks, the first of which began at ``offset``.
+
+        Ends before a hole; empty if no chunk began there.
+        """
+        place = offset - self._shift
+        self._forget_before(place)
+        self._look_ahead()
+        found: list[ChunkRef] = []
+        for start, end, blob_id in self._window:
+            if start < place:
+                continue
+            if start > place or blob_id is None or len(found) == count:
+                break
+            found.append(ChunkRef(end - start, blob_id))
+            place = end
+        return found
+
     def saved(self, offset: int, blob_id: BlobId) -> None:
         """A chunk of the new version that begins at ``offset``."""
         place = self._places.get(blob_id)
@@ -84,8 +103,9 @@ class BaseFinder:
 
     def _look_ahead(self) -> None:
         missing = _AHEAD - len(self._window)
-        if missing < _AHEAD // 2:
+        if missing < _AHEAD // 2 or self._is_over:
             return
+        before = self._end
         try:
             for length, blob_id in islice(self._refs, missing):
                 self._window.append((self._end, self._end + length, blob_id))
@@ -94,6 +114,7 @@ class BaseFinder:
                 self._end += length
         except DamageError:
             self._refs = iter(())  # without the old version there are no bases
+        self._is_over = self._end == before
 
     def _note_list(self, noted: ListRef) -> None:
         span = (self._end, self._end + noted.length, noted.blob_id)

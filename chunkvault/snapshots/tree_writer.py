@@ -1,12 +1,14 @@
 """Write trees and file content as blobs."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 from chunkvault.codec.chunker import Chunker
+from chunkvault.errors import DamageError
 from chunkvault.format.blob import BlobKind
 from chunkvault.format.content import ContentListWriter, encode_ref
-from chunkvault.format.tree import TreeBuilder
+from chunkvault.format.tree import TreeBuilder, find_part
 from chunkvault.ids import BlobId
 from chunkvault.repository import Settings
 from chunkvault.snapshots.base_finder import BaseFinder
@@ -14,8 +16,15 @@ from chunkvault.snapshots.base_finder import BaseFinder
 __all__ = ["BlobSink", "ContentWriter", "StreamWriter", "tree_builder"]
 
 
+_KEPT_CUTS = 4
+"""So many old chunks are looked at for one that did not change."""
+
+
 class BlobSink(Protocol):
     """What blobs are saved to: a `BlobWriter`, or one that only counts."""
+
+    def blob_id(self, kind: int, data: bytes | memoryview) -> BlobId:
+        """The id that a blob has, stored or not."""
 
     def save(
         self, kind: int, data: bytes | memoryview, base: BlobId | None = None
@@ -23,9 +32,27 @@ class BlobSink(Protocol):
         """Store a blob unless it is stored, by preference as a delta; gives its id."""
 
 
-def tree_builder(writer: BlobSink, before: BlobId | None = None) -> TreeBuilder:
-    """Stores one directory, node by node; ``before`` is the tree that it had."""
-    return TreeBuilder(lambda data: writer.save(BlobKind.TREE, data, before))
+def tree_builder(
+    writer: BlobSink,
+    before: BlobId | None = None,
+    load: Callable[[BlobId], bytes] | None = None,
+) -> TreeBuilder:
+    """Stores one directory, node by node.
+
+    Args:
+        writer: where it is stored.
+        before: the tree that it had, or that of a similar one.
+        load: gives the bytes of ``before`` and its parts.
+    """
+
+    def save(data: bytes, first_name: bytes) -> BlobId:
+        base = None
+        if before is not None and load is not None:
+            with suppress(DamageError):
+                base = find_part(before, data, first_name, load)
+        return writer.save(BlobKind.TREE, data, base)
+
+    return TreeBuilder(save)
 
 
 class ContentWriter:
@@ -34,6 +61,7 @@ class ContentWriter:
     def __init__(self, writer: BlobSink, settings: Settings) -> None:
         self._writer = writer
         self._chunker = Chunker(settings.chunker)
+        self._least = settings.chunker.minimum
         self._uncut_bytes = settings.chunker.average
 
     def save_small(self, data: bytes, bases: BaseFinder | None = None) -> bytes:
@@ -53,17 +81,22 @@ class ContentWriter:
 
     def start(self, bases: BaseFinder | None = None) -> "StreamWriter":
         """Store content that comes in pieces."""
-        return StreamWriter(self._writer, self._chunker, bases)
+        return StreamWriter(self._writer, self._chunker, self._least, bases)
 
 
 class StreamWriter:
     """The content of one file, piece by piece; memory stays flat."""
 
     def __init__(
-        self, writer: BlobSink, chunker: Chunker, bases: BaseFinder | None
+        self,
+        writer: BlobSink,
+        chunker: Chunker,
+        minimum: int,
+        bases: BaseFinder | None,
     ) -> None:
         self._writer = writer
         self._chunker = chunker
+        self._minimum = minimum
         self._bases = bases
         self._lists = ContentListWriter(self._save_list)
         self._rest = b""
@@ -71,12 +104,7 @@ class StreamWriter:
 
     def write(self, data: bytes) -> None:
         """The next bytes of the file."""
-        data = self._rest + data
-        used = 0
-        for chunk in self._cut(memoryview(data), is_end=False):
-            used += len(chunk)
-            self._save(chunk)
-        self._rest = data[used:]
+        self._rest = self._store(memoryview(self._rest + data), is_end=False)
 
     def write_hole(self, length: int) -> None:
         """The next bytes of the file are a hole of this length."""
@@ -90,15 +118,49 @@ class StreamWriter:
         return self._lists.finish()
 
     def _end_data(self) -> None:
-        for chunk in self._cut(memoryview(self._rest), is_end=True):
-            self._save(chunk)
-        self._rest = b""
+        self._rest = self._store(memoryview(self._rest), is_end=True)
 
-    def _cut(self, data: memoryview, *, is_end: bool) -> Iterator[memoryview]:
-        start = 0
-        for length in self._chunker.cut(data, is_end=is_end):
-            yield data[start : start + length]
-            start += length
+    def _store(self, data: memoryview, *, is_end: bool) -> bytes:
+        """Store chunks; gives what needs more data to be cut."""
+        used, kept = 0, self._kept_cuts(data, is_end=is_end)
+        while True:
+            while kept:
+                for length in kept:
+                    self._save(data[used : used + length])
+                    used += length
+                kept = self._kept_cuts(data[used:], is_end=is_end)
+            if kept is None:
+                return bytes(data[used:])
+            for length in self._chunker.cut(data[used:], is_end=is_end):
+                self._save(data[used : used + length])
+                used += length
+                kept = self._kept_cuts(data[used:], is_end=is_end)
+                if kept != []:
+                    break
+            if kept == []:
+                return bytes(data[used:])
+
+    def _kept_cuts(self, data: memoryview, *, is_end: bool) -> list[int] | None:
+        """Lengths of the old chunks from here to one that is still in its place.
+
+        Their cuts are kept, where few of them have changed: what was overwritten
+        in place meets the base of its own range then, and a file that grows does
+        not store its last chunk again with every version.
+
+        Returns:
+            None if it takes more data to know.
+        """
+        if self._bases is None or not data:
+            return []
+        lengths, end = [], 0
+        for old in self._bases.starting_at(self.size, _KEPT_CUTS):
+            lengths.append(old.length)
+            start, end = end, end + old.length
+            if len(data) < end + self._minimum and not (is_end and end == len(data)):
+                return [] if is_end else None
+            if self._writer.blob_id(BlobKind.CHUNK, data[start:end]) == old.blob_id:
+                return lengths
+        return lengths if is_end and end == len(data) else []
 
     def _save(self, chunk: memoryview) -> None:
         start, length = self.size, len(chunk)

@@ -2,6 +2,7 @@
 
 import os
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -11,11 +12,20 @@ from chunkvault.format.blob import PREFIX_BYTES, BlobKind
 from chunkvault.repository import DEFAULT_SETTINGS, open_repository
 from chunkvault.snapshots.content import file_refs, read_file
 from chunkvault.snapshots.tree_reader import TreeReader
-from tests.support.builders import KEY, back_up, create_small, run_check, snapshots_of
+from tests.support.builders import (
+    KEY,
+    back_up,
+    create_small,
+    restore_all,
+    run_check,
+    snapshots_of,
+)
+from tests.support.recording import RecordingBackend
 
 SIZE = 4 << 20
 EDITS = 20
 VERSIONS = 6
+HISTORY = 300
 
 
 def edited(content, source):
@@ -65,6 +75,66 @@ def test_any_version_restores_directly_from_at_most_twice_its_bytes(versions):
         node = tree.lookup(snapshot.snapshot.tree, os.fsencode(folder / "file"))
         assert b"".join(read_file(repository.reader, node)) == contents[number]
         assert counting.counts.get_bytes < 2 * len(contents[number])
+
+
+@pytest.fixture(scope="module")
+def long_history(tmp_path_factory):
+    """A repository with 300 versions of a file that is edited and grows."""
+    source = random.Random(6)
+    folder = tmp_path_factory.mktemp("long") / "source"
+    folder.mkdir()
+    words = [source.randbytes(3).hex().encode() for _ in range(2_000)]
+    content = b" ".join(source.choices(words, k=40_000))
+    backend = MemoryBackend()
+    repository = create_small(backend, settings=DEFAULT_SETTINGS)
+    contents, stored = [], []
+    for number in range(HISTORY):
+        (folder / "file").write_bytes(content)
+        before = sum(info.size for info in backend.list(""))
+        back_up(repository, folder, at=number + 1)
+        stored.append(sum(info.size for info in backend.list("")) - before)
+        contents.append(content)
+        changed = bytearray(content)
+        for _ in range(5):
+            place = source.randrange(len(changed) - 40)
+            changed[place : place + 20] = source.randbytes(20)
+        content = bytes(changed) + b" ".join(source.choices(words, k=40))
+    return backend, contents, stored
+
+
+def ranges_of_chunks(recording):
+    """(object, from, to) of what was read of chunk volumes."""
+    return [
+        (event.call.name, event.call.offset, event.call.offset + event.call.length)
+        for event in recording.events
+        if event.phase == "start"
+        and event.call.verb == "get"
+        and event.call.name.startswith("chunks/")
+    ]
+
+
+@pytest.mark.parametrize("which", [0, HISTORY // 2, HISTORY - 1])
+def test_after_300_versions_each_restores_from_twice_its_bytes_each_read_once(
+    long_history, tmp_path, which
+):
+    backend, contents, stored = long_history
+    recording = RecordingBackend(backend)
+    repository = open_repository(recording, KEY)
+    snapshot = snapshots_of(repository)[which]
+    restore_all(repository, snapshot, tmp_path / "target")
+    assert (tmp_path / "target" / "file").read_bytes() == contents[which]
+    read = sorted(ranges_of_chunks(recording))
+    assert all(
+        left[0] != right[0] or left[2] <= right[1] for left, right in pairwise(read)
+    ), "something was read twice"
+    fresh = stored[0] * len(contents[which]) / len(contents[0])
+    assert sum(end - start for _, start, end in read) < 2 * fresh
+
+
+def test_growth_does_not_grow(long_history):
+    _, _, stored = long_history
+    tenth = HISTORY // 10
+    assert sum(stored[-tenth:]) < 2 * sum(stored[tenth : 2 * tenth])
 
 
 def test_no_delta_rests_on_a_delta(versions):

@@ -22,13 +22,19 @@ __all__ = [
 
 @dataclass(slots=True)
 class Level:
-    """A directory that is being walked: one element of the stack."""
+    """A directory that is being walked: one element of the stack.
+
+    Attributes:
+        before: what it had in the parent snapshot.
+        similar: if it is new, what a directory like it had: bases for what is new.
+    """
 
     directory: SourceDirectory
     path: bytes
     names: Iterator[bytes]
     tree: TreeBuilder
     before: "ParentNodes"
+    similar: "ParentNodes | None"
     node: Node
     parent_node: Node | None
     is_same: bool = True
@@ -38,13 +44,19 @@ class ParentNodes:
     """The nodes of the same directory in the parent snapshot, in step by name.
 
     Where they cannot be read ``on_damage`` is told, and there are no more of them.
+    ``on_skip`` is told of each that is passed over.
     """
 
     def __init__(
-        self, nodes: Iterator[Node], on_damage: Callable[[DamageError], None]
+        self,
+        nodes: Iterator[Node],
+        on_damage: Callable[[DamageError], None],
+        on_skip: Callable[[Node], None],
     ) -> None:
         self._nodes = nodes
         self._on_damage = on_damage
+        self._on_skip = on_skip
+        self._last: Node | None = None
         self._next: Node | None = None
         self.skipped = False
         self._advance()
@@ -53,6 +65,7 @@ class ParentNodes:
         """The node of this name; names are asked for in order."""
         while self._next is not None and self._next.name < name:
             self.skipped = True
+            self._on_skip(self._next)
             self._advance()
         if self._next is None or self._next.name != name:
             return None
@@ -64,7 +77,12 @@ class ParentNodes:
         """Whether every node was taken."""
         return self._next is None and not self.skipped
 
+    def neighbours(self) -> tuple[Node | None, Node | None]:
+        """The nodes before and after the name that was asked for last."""
+        return self._last, self._next
+
     def _advance(self) -> None:
+        self._last = self._next
         try:
             self._next = next(self._nodes, None)
         except DamageError as error:

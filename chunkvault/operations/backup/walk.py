@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from functools import partial
 
 from chunkvault.format.content import REF_BYTES
 from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
@@ -21,10 +20,9 @@ from chunkvault.operations.backup.level import (
 )
 from chunkvault.operations.backup.mishaps import Mishaps
 from chunkvault.operations.backup.options import BackupOptions, Counts
+from chunkvault.operations.backup.similar import Vanished, bases_of, find_similar
 from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
-from chunkvault.snapshots.base_finder import BaseFinder
-from chunkvault.snapshots.content import file_refs
 from chunkvault.snapshots.tree_reader import TreeReader
 from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter, tree_builder
 
@@ -67,6 +65,8 @@ class SourceWalk:
         self._files = FileReader(content, progress, options.started_ns)
         self._skipped = frozenset(identities(options.skip_directories))
         self._tags = frozenset(options.exclude_if_present)
+        self._vanished = Vanished()
+        self._has_parent = False
 
     @property
     def _checks_chunks(self) -> bool:
@@ -85,6 +85,7 @@ class SourceWalk:
         """
         if is_within(path, self._skipped):
             return None
+        self._has_parent = self._has_parent or parent_node is not None
         name = os.path.basename(path)
         try:
             status = os.lstat(path)
@@ -98,7 +99,7 @@ class SourceWalk:
             self.mishaps.unreadable(path, error)
             return None
         with folder:
-            return self._store_other(folder, path, name, status, parent_node)
+            return self._store_other(folder, path, name, status, (parent_node, None))
 
     def store_way(self, path: bytes) -> Node:
         """The node, without content, of a directory on the way to a path."""
@@ -155,12 +156,16 @@ class SourceWalk:
             if selects and self._options.selection.excludes(path, is_folder):
                 continue
             parent_node = before.take(name)
+            similar = None
+            if parent_node is None and self._has_parent:
+                similar = find_similar(level, self._vanished, name, status)
+            nodes = (parent_node, similar)
             if is_folder:
-                child = self._descend(level, path, name, parent_node, device)
+                child = self._descend(level, path, name, nodes, device)
                 if child is not None:
                     return child
                 continue
-            node = self._store_other(directory, path, name, status, parent_node)
+            node = self._store_other(directory, path, name, status, nodes)
             if node is not None:
                 self._put(level, node, parent_node)
         return None
@@ -170,9 +175,10 @@ class SourceWalk:
         level: Level,
         path: bytes,
         name: bytes,
-        parent_node: Node | None,
+        nodes: tuple[Node | None, Node | None],
         device: int,
     ) -> Level | None:
+        parent_node = nodes[0]
         try:
             directory = level.directory.open_child(name)
         except OSError as error:
@@ -182,7 +188,7 @@ class SourceWalk:
             directory.close()
             return None
         is_other = self._options.one_file_system and directory.stat.st_dev != device
-        return self._open_level(directory, path, name, parent_node, is_empty=is_other)
+        return self._open_level(directory, path, name, *nodes, is_empty=is_other)
 
     def _unreadable_directory(
         self,
@@ -209,6 +215,7 @@ class SourceWalk:
         path: bytes,
         name: bytes,
         parent_node: Node | None,
+        similar: Node | None = None,
         *,
         is_empty: bool = False,
     ) -> Level:
@@ -223,12 +230,14 @@ class SourceWalk:
         if self._is_tagged(directory, names):
             names = []
         self.counts.directories += 1
+        before = parent_node or similar
         return Level(
             directory,
             path,
             iter(names),
-            tree_builder(self._sink, parent_node and parent_node.subtree),
+            tree_builder(self._sink, before and before.subtree, self._trees.load),
             self._parent_nodes(parent_node),
+            similar and self._parent_nodes(similar),
             node,
             parent_node,
         )
@@ -254,7 +263,7 @@ class SourceWalk:
         nodes: Iterator[Node] = iter(())
         if parent_node is not None and parent_node.subtree is not None:
             nodes = self._trees.entries(parent_node.subtree)
-        return ParentNodes(nodes, self.mishaps.damaged_parent)
+        return ParentNodes(nodes, self.mishaps.damaged_parent, self._vanished.add)
 
     def _finish_level(self, level: Level) -> Node:
         parent_node = level.parent_node
@@ -292,9 +301,10 @@ class SourceWalk:
         path: bytes,
         name: bytes,
         status: os.stat_result,
-        parent_node: Node | None,
+        nodes: tuple[Node | None, Node | None],
     ) -> Node | None:
-        """Store anything but a directory."""
+        """Store anything but a directory, given its old node and a similar one."""
+        parent_node, _ = nodes
         kind = capture.kind_of(status.st_mode)
         if kind is None:
             self.counts.skipped_sockets += 1
@@ -309,7 +319,7 @@ class SourceWalk:
             return self._unmodified(kind, path, parent_node)
         try:
             if kind == NodeKind.FILE:
-                return self._store_file(directory, path, name, status, parent_node)
+                return self._store_file(directory, path, name, status, nodes)
             return self._store_special(directory, path, name, status)
         except OSError as error:
             self.mishaps.unreadable(path, error)
@@ -332,11 +342,15 @@ class SourceWalk:
         path: bytes,
         name: bytes,
         status: os.stat_result,
-        parent_node: Node | None,
+        nodes: tuple[Node | None, Node | None],
     ) -> Node:
+        parent_node, similar = nodes
         before = self._progress.done_bytes
         found = self._files.read(
-            directory.descriptor, name, status, lambda: self._bases(parent_node)
+            directory.descriptor,
+            name,
+            status,
+            lambda: bases_of(self._reader, parent_node or similar),
         )
         self._progress.done_bytes = before + found.size
         if found.is_torn:
@@ -346,12 +360,6 @@ class SourceWalk:
         # By position: this runs for every file that is read.
         content = (found.content, found.content_list, None, found.flags)
         return Node._make((*node[:_SIZE], found.size, 0, b"", found.xattrs, *content))
-
-    def _bases(self, parent_node: Node | None) -> BaseFinder | None:
-        """What a changed file consisted of: bases for its new chunks."""
-        if parent_node is None or parent_node.kind != NodeKind.FILE:
-            return None
-        return BaseFinder(partial(file_refs, self._reader, parent_node))
 
     def _count_file(self, path: bytes, size: int, parent_node: Node | None) -> None:
         is_new = parent_node is None or parent_node.kind != NodeKind.FILE

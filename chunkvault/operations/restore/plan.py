@@ -6,19 +6,29 @@ flat for millions of files, and what SQLite costs is a few microseconds for each
 
 A *source* is where pieces of files come from: a frame, or (None) files that
 stand in the target already. Sources are numbered in the order of their first use.
+A piece that is stored as a delta comes from the frame of its base; the deltas
+themselves are gathered before, frame by frame, and lie in the database meanwhile.
 """
 
 import marshal
 import sqlite3
 from collections.abc import Iterator
 from itertools import groupby, islice
+from operator import itemgetter
 from typing import NamedTuple
 
 from chunkvault.format.node import Node
 from chunkvault.ids import BlobId
 from chunkvault.repository import BlobLocation, FrameLocation
 
-__all__ = ["Piece", "PieceGroup", "Plan", "PlannedDirectory", "PlannedLink"]
+__all__ = [
+    "DeltaGroup",
+    "Piece",
+    "PieceGroup",
+    "Plan",
+    "PlannedDirectory",
+    "PlannedLink",
+]
 
 _CACHE_KIB = 16 << 10
 _ROWS_AT_ONCE = 1000
@@ -34,8 +44,11 @@ CREATE TABLE files (
     file INTEGER PRIMARY KEY, path BLOB, pieces INTEGER, node BLOB);
 CREATE TABLE pieces (
     source INTEGER, start INTEGER, file INTEGER, offset INTEGER,
-    stored INTEGER, length INTEGER, blob_id BLOB, base BLOB,
+    stored INTEGER, length INTEGER, blob_id BLOB, delta INTEGER,
     PRIMARY KEY (source, start, file, offset)) WITHOUT ROWID;
+CREATE TABLE deltas (
+    delta INTEGER PRIMARY KEY, source INTEGER, start INTEGER, stored INTEGER,
+    body BLOB);
 CREATE TABLE first_names (
     inode BLOB PRIMARY KEY, path BLOB, file INTEGER) WITHOUT ROWID;
 CREATE TABLE links (path BLOB, first_path BLOB, file INTEGER);
@@ -44,11 +57,14 @@ BEGIN;
 """
 
 _SELECT_PIECES = """
-SELECT source, start, file, offset, stored, length, blob_id, base,
-       path, pieces, node
-FROM pieces CROSS JOIN files USING (file)
-ORDER BY source, start, file, offset
+SELECT pieces.source, pieces.start, file, offset, pieces.stored, length, blob_id,
+       delta, body, path, pieces, node
+FROM pieces CROSS JOIN files USING (file) LEFT JOIN deltas USING (delta)
+ORDER BY pieces.source, pieces.start, file, offset
 """
+_SELECT_DELTAS = "SELECT source, delta, start, stored FROM deltas ORDER BY source"
+_INSERT_PIECES = "INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+_INSERT_DELTAS = "INSERT INTO deltas VALUES (?, ?, ?, ?, NULL)"
 
 
 class Piece(NamedTuple):
@@ -56,13 +72,14 @@ class Piece(NamedTuple):
 
     Attributes:
         source: its number in the plan.
-        start: of the blob in the frame's content.
+        start: of the blob in the frame's content; of a delta, of its base.
         file: the file's number in the plan.
         offset: in the file.
-        stored: bytes of the blob in the frame's content.
+        stored: bytes of that in the frame's content.
         length: bytes in the file; 0 for a file without content.
         blob_id: of the chunk.
-        base: prefix of the id of the blob that this one is a delta against.
+        delta: number of the delta in the plan, or None.
+        body: the delta; None if it could not be had.
         path: of the file, below the target.
         pieces: that the whole file has.
         frozen_node: see `Piece.node`.
@@ -75,7 +92,8 @@ class Piece(NamedTuple):
     stored: int
     length: int
     blob_id: BlobId
-    base: bytes | None
+    delta: int | None
+    body: bytes | None
     path: bytes
     pieces: int
     frozen_node: bytes
@@ -86,8 +104,15 @@ class Piece(NamedTuple):
         return _thaw(self.frozen_node)
 
     def location(self, frame: FrameLocation) -> BlobLocation:
-        """Where the piece is in its frame."""
-        return BlobLocation(frame, self.start, self.stored, self.length, self.base)
+        """Where the piece, or the base of its delta, is in its frame."""
+        return BlobLocation(frame, self.start, self.stored, self.stored, None)
+
+
+class DeltaGroup(NamedTuple):
+    """Deltas that are to be gathered from one frame: (number, start, length)."""
+
+    frame: FrameLocation
+    deltas: list[tuple[int, int, int]]
 
 
 class PieceGroup(NamedTuple):
@@ -140,6 +165,8 @@ class Plan:
         self._local_source = 0
         self._pieces: list[tuple[object, ...]] = []
         self._files: list[tuple[object, ...]] = []
+        self._deltas: list[tuple[int, int, int, int]] = []
+        self._last_delta = 0
 
     def close(self) -> None:
         """Forget the plan."""
@@ -152,11 +179,24 @@ class Plan:
         self._file_bytes = 0
         return self._last_file
 
-    def add_stored(self, offset: int, blob_id: BlobId, location: BlobLocation) -> None:
-        """A piece of the file that comes from the repository."""
-        source = self._source_of(location.frame)
-        place = (location.length, location.plain_length, blob_id, location.base)
-        self._add((source, location.offset, self._last_file, offset, *place))
+    def add_stored(
+        self,
+        offset: int,
+        blob_id: BlobId,
+        location: BlobLocation,
+        base: BlobLocation | None = None,
+    ) -> None:
+        """A piece of the file that comes from the repository.
+
+        ``base`` is where the base of a delta is; without it the piece is looked
+        for again when it is wanted.
+        """
+        delta, place = None, location
+        if location.base is not None:
+            delta, place = self._add_delta(location), base or location
+        source = self._source_of(place.frame)
+        row = (place.length, location.plain_length, blob_id, delta)
+        self._add((source, place.offset, self._last_file, offset, *row))
         self._file_bytes += location.plain_length
 
     def add_local(self, offset: int, blob_id: BlobId, length: int) -> None:
@@ -206,6 +246,21 @@ class Plan:
         row = (directory.path, directory.tree, directory.is_new, node)
         self._database.execute("INSERT INTO directories VALUES (?, ?, ?, ?)", row)
 
+    def deltas(self) -> Iterator[DeltaGroup]:
+        """The deltas to be gathered, frame by frame, in the order of first use."""
+        self._flush()
+        rows = self._database.execute(_SELECT_DELTAS)
+        for source, wanted in groupby(rows, key=itemgetter(0)):
+            frame = self._sources[source]
+            assert frame is not None, "deltas come from frames"
+            while group := [row[1:] for row in islice(wanted, _GROUP_PIECES)]:
+                yield DeltaGroup(frame, group)
+
+    def gather(self, bodies: list[tuple[int, bytes]]) -> None:
+        """Deltas by number; a number that never comes stays without a body."""
+        rows = [(body, number) for number, body in bodies]
+        self._database.executemany("UPDATE deltas SET body = ? WHERE delta = ?", rows)
+
     def groups(self) -> Iterator[PieceGroup]:
         """All pieces, source by source, in the order of the sources' first use."""
         self._flush()
@@ -232,6 +287,12 @@ class Plan:
         if len(self._pieces) >= _ROWS_AT_ONCE:
             self._flush()
 
+    def _add_delta(self, location: BlobLocation) -> int:
+        self._last_delta += 1
+        place = (self._source_of(location.frame), location.offset, location.length)
+        self._deltas.append((self._last_delta, *place))
+        return self._last_delta
+
     def _source_of(self, frame: FrameLocation) -> int:
         key = (frame.volume.volume_id, frame.number)
         source = self._by_frame.get(key)
@@ -252,9 +313,11 @@ class Plan:
 
     def _flush(self) -> None:
         insert = self._database.executemany
-        insert("INSERT INTO pieces VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._pieces)
+        insert(_INSERT_PIECES, self._pieces)
+        insert(_INSERT_DELTAS, self._deltas)
         insert("INSERT INTO files VALUES (?, ?, ?, ?)", self._files)
         self._pieces.clear()
+        self._deltas.clear()
         self._files.clear()
 
 

@@ -232,7 +232,10 @@ class Survey:
                 location = reader.locate(BlobKind.CHUNK, blob_id)
                 if location.plain_length != length:
                     raise DamageError("a chunk does not have the length of its place")
-                plan.add_stored(offset, blob_id, location)
+                base = None
+                if location.base is not None:
+                    base = reader.locate_base(location.base)
+                plan.add_stored(offset, blob_id, location, base)
             offset += length
 
 

@@ -7,6 +7,7 @@ the files: making files is what a restore costs on most disks.
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 
 from chunkvault.errors import ChunkvaultError, DamageError, TargetFull
 from chunkvault.format.blob import BlobKind
@@ -21,6 +22,7 @@ __all__ = ["write_files"]
 
 _BATCH_BYTES = 4 << 20
 _BATCH_PIECES = 4096
+_BATCH_FRAMES = 16
 
 
 def write_files(job: Job) -> None:
@@ -30,6 +32,7 @@ def write_files(job: Job) -> None:
         TargetFull: there is no space for it.
     """
     _check_space(job)
+    _gather_deltas(job)
     writer = _Writer(job)
     workers = job.options.workers
     with WorkerGroup(workers, 2 * workers) as group:
@@ -48,6 +51,31 @@ def _check_space(job: Job) -> None:
             f"where {free_bytes:,} are free",
             hint="free some space, or choose another target",
         )
+
+
+def _gather_deltas(job: Job) -> None:
+    """Read every frame of deltas once; their bases come later, each in its turn.
+
+    What cannot be read is looked for again with its piece.
+    """
+    read_bytes = 0
+    groups = job.plan.deltas()
+    while batch := list(islice(groups, _BATCH_FRAMES)):
+        wanted: dict[FrameLocation, list[tuple[int, int, int]]] = {}
+        for group in batch:
+            wanted.setdefault(group.frame, []).extend(group.deltas)
+        frames = sorted(wanted, key=_place_in_repository)
+        for frame, content in job.repository.reader.read_frames(frames):
+            read_bytes += frame.stored_length
+            if isinstance(content, bytes):
+                job.plan.gather(
+                    [
+                        (number, content[at : at + size])
+                        for number, at, size in wanted[frame]
+                    ]
+                )
+    with job.lock:
+        job.tally.read_bytes += read_bytes
 
 
 def _batches(groups: Iterator[PieceGroup]) -> Iterator[list[PieceGroup]]:
@@ -161,14 +189,23 @@ class _Writer:
         try:
             if isinstance(content, DamageError):
                 raise content
-            location = piece.location(frame)
-            data = reader.extract(BlobKind.CHUNK, piece.blob_id, location, content)
+            data = self._taken(piece, frame, content)
         except DamageError:
             # The chunk may have been stored a second time, elsewhere.
             data = reader.load(BlobKind.CHUNK, piece.blob_id)
         if len(data) != piece.length:
             raise DamageError("a chunk does not have the length of its place")
         return data
+
+    def _taken(self, piece: Piece, frame: FrameLocation, content: bytes) -> bytes:
+        """The piece out of its frame, or out of that of its base."""
+        reader, kind = self.job.repository.reader, BlobKind.CHUNK
+        if piece.delta is None:
+            return reader.extract(kind, piece.blob_id, piece.location(frame), content)
+        if piece.body is None:
+            raise DamageError("a delta could not be read")
+        base = content[piece.start : piece.start + piece.stored]
+        return reader.rebuild(kind, piece.blob_id, piece.body, base, piece.length)
 
     def _add(self, piece: Piece, data: bytes, counts: _Counts) -> None:
         try:

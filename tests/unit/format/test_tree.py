@@ -30,7 +30,7 @@ def random_nodes(count, seed=1):
 
 
 def build(box, nodes):
-    builder = TreeBuilder(box.save)
+    builder = TreeBuilder(lambda data, _first_name: box.save(data))
     for node in nodes:
         builder.add(node)
     return builder.finish()

@@ -60,12 +60,31 @@ def test_pieces_of_a_frame_come_in_the_order_of_its_content(plan):
 
 
 def test_piece_leads_back_to_its_place_and_node(plan):
-    number = add_file(plan, b"a", location(1, 40, base=b"base"))
+    number = add_file(plan, b"a", location(1, 40))
     [group] = plan.groups()
     [piece] = group.pieces
     assert (piece.file, piece.pieces, piece.offset) == (number, 1, 0)
-    assert piece.location(group.frame) == location(1, 40, base=b"base")
+    assert piece.location(group.frame) == location(1, 40)
+    assert (piece.delta, piece.body) == (None, None)
     assert piece.node == make_node(b"a")
+
+
+def test_deltas_are_gathered_first_and_come_with_the_frame_of_their_base(plan):
+    plan.begin_file()
+    plan.add_stored(0, BlobId(bytes(32)), location(8, 3, base=b"base"), location(1, 40))
+    plan.add_stored(9, BlobId(bytes(32)), location(8, 5, base=b"gone"))
+    plan.finish_file(b"a", make_node(b"a"), 0)
+    [group] = plan.deltas()
+    assert group.frame.number == 8
+    assert [start for _, start, _ in group.deltas] == [3, 5]
+    plan.gather([(group.deltas[0][0], b"the delta")])
+    found = {
+        (group.frame.number, piece.start, piece.body)
+        for group in plan.groups()
+        for piece in group.pieces
+        if piece.delta is not None
+    }
+    assert found == {(1, 40, b"the delta"), (8, 5, None)}
 
 
 def test_node_comes_back_as_it_was(plan):
