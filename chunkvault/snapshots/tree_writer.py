@@ -69,11 +69,14 @@ class StreamWriter:
         self._rest = b""
         self.size = 0
 
-    def write(self, data: bytes) -> None:
-        """The next bytes of the file."""
-        data = self._rest + data
+    def write(self, data: bytes, *, is_end: bool = False) -> None:
+        """The next bytes of the file; ``is_end`` if they are known to be the last.
+
+        That saves looking at the last chunk twice.
+        """
+        data = self._rest + data if self._rest else data
         used = 0
-        for chunk in self._cut(memoryview(data), is_end=False):
+        for chunk in self._cut(memoryview(data), is_end=is_end):
             used += len(chunk)
             self._save(chunk)
         self._rest = data[used:]
