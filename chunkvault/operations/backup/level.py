@@ -22,7 +22,13 @@ __all__ = [
 
 @dataclass(slots=True)
 class Level:
-    """A directory that is being walked: one element of the stack."""
+    """A directory that is being walked: one element of the stack.
+
+    Attributes:
+        is_same: nothing differs from the parent snapshot so far.
+        is_empty: nothing was put into it so far.
+        needs_content: it is left out if nothing is put into it.
+    """
 
     directory: SourceDirectory
     path: bytes
@@ -32,6 +38,8 @@ class Level:
     node: Node
     parent_node: Node | None
     is_same: bool = True
+    is_empty: bool = True
+    needs_content: bool = False
 
 
 class ParentNodes:
