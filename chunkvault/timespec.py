@@ -9,6 +9,8 @@ epoch. What `parse_time` understands:
 ``2026-11-01``             the end of that day, also ``2026/11/1``, ``11/1/2026``
 ``2026-11-01 18:00``       that instant, in the local zone; ``T`` works as well
 ``2026-11-01T18:00:05Z``   that instant, in the zone given (``+01:00``, ``Z``)
+``20261101T180005Z``       that instant, as it stands in duplicity's file names;
+                           ``20261101Z`` is the end of that day
 ``1793556005``             seconds since the epoch (six digits or more)
 =========================  ====================================================
 """
@@ -36,6 +38,7 @@ _CLOCK = re.compile(
     r" ?(Z|[+-]\d\d(?::?\d\d){0,2})?",
     re.ASCII,
 )
+_COMPACT = re.compile(r"(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d))?Z", re.ASCII)
 _EPOCH_START = datetime(1970, 1, 1, tzinfo=UTC)
 _HINT = (
     "a time is one of: now, 7D or 1h30m (ago; s m h D W M Y), 2026-11-01 (the end"
@@ -95,6 +98,8 @@ def _parse(text: str, now: datetime, zone: tzinfo) -> int:
         return int(text) * NS_PER_SECOND
     if ago := _AGO.fullmatch(text):
         return _to_ns(now) - _duration_s(ago[1]) * NS_PER_SECOND
+    if compact := _COMPACT.fullmatch(text):
+        return _parse_compact(*compact.groups())
     date, _, clock = text.replace("T", " ", 1).partition(" ")
     midnight = _parse_date(date, zone)
     if clock:
@@ -105,6 +110,14 @@ def _parse(text: str, now: datetime, zone: tzinfo) -> int:
 def _duration_s(text: str) -> int:
     parts = _AGO_PART.findall(text)
     return sum(int(count) * _UNITS[unit] for count, unit in parts)
+
+
+def _parse_compact(year: str, month: str, day: str, *clock: str | None) -> int:
+    midnight = datetime(int(year), int(month), int(day), tzinfo=UTC)
+    if clock[0] is None:
+        return _to_ns(midnight + timedelta(days=1)) - 1
+    hour, minute, second = (int(part or 0) for part in clock)
+    return _to_ns(midnight.replace(hour=hour, minute=minute, second=second))
 
 
 def _parse_date(text: str, zone: tzinfo) -> datetime:

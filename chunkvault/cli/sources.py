@@ -9,6 +9,7 @@ from chunkvault.errors import UsageError
 
 __all__ = [
     "missing_paths",
+    "read_bytes",
     "read_path_list",
     "read_rule_file",
     "source_path",
@@ -45,8 +46,13 @@ def read_path_list(name: str, *, is_null: bool) -> list[bytes]:
         name: of the file.
         is_null: whether a zero byte ends each path, rather than the line.
     """
-    data = standard_input().read() if name == "-" else _read(name)
+    data = read_bytes(name)
     return [path for path in data.split(b"\0" if is_null else b"\n") if path]
+
+
+def read_bytes(name: str) -> bytes:
+    """A whole file, or standard input for ``-``."""
+    return standard_input().read() if name == "-" else _read(name)
 
 
 def standard_input() -> BinaryIO:

@@ -31,7 +31,7 @@ def to_steps(field: str, values: Sequence[Any]) -> tuple[str, list[Any]]:
 
 
 def add_steps(columns: dict[str, Any]) -> None:
-    """Put the columns that steps stand for among the columns of a tree.
+    """Put the columns that steps stand for in their place in a tree.
 
     The sums are not checked.
 
@@ -41,7 +41,7 @@ def add_steps(columns: dict[str, Any]) -> None:
     for field, name in _NAMES.items():
         if name not in columns:
             continue
-        steps = columns[name]
+        steps = columns.pop(name)
         are_numbers = isinstance(steps, list) and set(map(type, steps)) == {int}
         if field in columns or not are_numbers:
             raise FormatError(f"the column {name} of a tree makes no sense")

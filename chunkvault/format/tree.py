@@ -39,8 +39,8 @@ __all__ = [
     "decode_tree",
     "encode_leaf",
     "find_node",
-    "find_part",
     "is_node_name",
+    "is_tree_of_trees",
     "iterate_nodes",
 ]
 
@@ -190,8 +190,9 @@ def decode_tree(data: bytes) -> list[Node] | list[ChildTree]:
             unsorted, doubled or not single path components, numbers out of range.
     """
     value = unpack(data)
-    if isinstance(value, list) and len(value) == 3 and value[0] == _LEAF:
-        return _decode_leaf(value[1], value[2])
+    leaf = _leaf_of(value)
+    if leaf is not None:
+        return _decode_leaf(*leaf)
     if isinstance(value, list) and len(value) == 2 and value[0] == _INNER:
         return _decode_inner(unpack_canonical(data)[1])
     raise FormatError("not a tree")
@@ -221,42 +222,20 @@ def find_node(
         DamageError: a part is missing or broken.
     """
     for _ in range(_MAX_LEVELS):
-        decoded = decode_tree(load(tree))
-        if not decoded or isinstance(decoded[0], Node):
-            nodes = cast("list[Node]", decoded)
-            return next((node for node in nodes if node.name == name), None)
-        before = [child for child in decoded if child.first_name <= name]
+        data = load(tree)
+        leaf = _leaf_of(unpack(data))
+        if leaf is not None:
+            return _pick_node(*leaf, name)
+        children = cast("list[ChildTree]", decode_tree(data))
+        before = [child for child in children if child.first_name <= name]
         if not before:
             return None
         tree = before[-1].blob_id
     raise FormatError("a directory is nested too deeply")
 
 
-def find_part(
-    tree: BlobId, like: bytes, first_name: bytes, load: Callable[[BlobId], bytes]
-) -> BlobId:
-    """The part of a directory that stands where a new part of it will stand.
-
-    Args:
-        tree: the directory.
-        like: the new part.
-        first_name: in the new part.
-        load: gives the bytes of a tree.
-
-    Raises:
-        DamageError: a part is missing or broken.
-    """
-    for _ in range(_MAX_LEVELS):
-        data = load(tree)
-        if not _is_inner(data) or _is_inner(like):
-            return tree
-        children = _decode_inner(unpack_canonical(data)[1])
-        before = [child for child in children if child.first_name <= first_name]
-        tree = (before or children[:1])[-1].blob_id
-    raise FormatError("a directory is nested too deeply")
-
-
-def _is_inner(data: bytes) -> bool:
+def is_tree_of_trees(data: bytes) -> bool:
+    """Whether these bytes of a tree are one."""
     return data[1:2] == bytes((_INNER,))
 
 
@@ -323,16 +302,43 @@ def _decode_inner(rows: object) -> list[ChildTree]:
     return children
 
 
-def _decode_leaf(count: object, columns: object) -> list[Node]:
+_Columns = dict[str, list[Any]]
+
+
+def _leaf_of(value: object) -> tuple[int, _Columns] | None:
+    """How many nodes a leaf has, and its columns; None if it is no leaf."""
+    if not isinstance(value, list) or len(value) != 3 or value[0] != _LEAF:
+        return None
+    count, columns = value[1:]
     if not isinstance(count, int) or not isinstance(columns, dict):
         raise FormatError("a tree makes no sense")
     if not 0 <= count <= _MAX_CUT_NODES:
         raise FormatError("a tree has too many nodes")
-    if count == 0:
-        return []
-    if "name" not in columns:
+    if count and "name" not in columns:
         raise FormatError("a tree has no names")
     add_steps(columns)
+    for field, values in columns.items() if count else ():
+        lengths = (count,) if field == "name" else (1, count)
+        if not isinstance(values, list) or len(values) not in lengths:
+            raise FormatError(f"the column {field} of a tree has the wrong length")
+    return count, columns
+
+
+def _pick_node(count: int, columns: _Columns, name: bytes) -> Node | None:
+    """One node of a leaf; the others are neither made nor looked at."""
+    if not count or name not in columns["name"]:
+        return None
+    place = columns["name"].index(name)
+    picked = {
+        field: values[place : place + 1] if len(values) == count else values
+        for field, values in columns.items()
+    }
+    return _decode_leaf(1, picked)[0]
+
+
+def _decode_leaf(count: int, columns: _Columns) -> list[Node]:
+    if count == 0:
+        return []
     ordered = [
         _decode_column(field, columns[field], count)
         if field in columns
@@ -342,10 +348,7 @@ def _decode_leaf(count: object, columns: object) -> list[Node]:
     return list(map(Node._make, zip(*ordered, strict=False)))
 
 
-def _decode_column(field: str, values: object, count: int) -> Iterable[Any]:
-    lengths = (count,) if field == "name" else (1, count)
-    if not isinstance(values, list) or len(values) not in lengths:
-        raise FormatError(f"the column {field} of a tree has the wrong length")
+def _decode_column(field: str, values: list[Any], count: int) -> Iterable[Any]:
     if field == "xattrs":
         values = [_decode_xattrs(value) for value in values]
     else:

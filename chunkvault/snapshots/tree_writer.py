@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Protocol
+from typing import Protocol, cast
 
 from chunkvault.codec.chunker import Chunker
 from chunkvault.errors import DamageError
 from chunkvault.format.blob import BlobKind
 from chunkvault.format.content import ContentListWriter, encode_ref
-from chunkvault.format.tree import TreeBuilder, find_part
+from chunkvault.format.tree import ChildTree, TreeBuilder, decode_tree, is_tree_of_trees
 from chunkvault.ids import BlobId
 from chunkvault.repository import Settings
 from chunkvault.snapshots.base_finder import BaseFinder
@@ -49,7 +49,7 @@ def tree_builder(
         base = None
         if before is not None and load is not None:
             with suppress(DamageError):
-                base = find_part(before, data, first_name, load)
+                base = _find_part(before, data, first_name, load)
         return writer.save(BlobKind.TREE, data, base)
 
     return TreeBuilder(save)
@@ -102,9 +102,13 @@ class StreamWriter:
         self._rest = b""
         self.size = 0
 
-    def write(self, data: bytes) -> None:
-        """The next bytes of the file."""
-        self._rest = self._store(memoryview(self._rest + data), is_end=False)
+    def write(self, data: bytes, *, is_end: bool = False) -> None:
+        """The next bytes of the file; ``is_end`` if they are known to be the last.
+
+        That saves looking at the last chunk twice.
+        """
+        data = self._rest + data if self._rest else data
+        self._rest = self._store(memoryview(data), is_end=is_end)
 
     def write_hole(self, length: int) -> None:
         """The next bytes of the file are a hole of this length."""
@@ -176,3 +180,24 @@ class StreamWriter:
         if self._bases is not None:
             base = self._bases.find_list(self.size - length, length, is_leaf=is_leaf)
         return self._writer.save(BlobKind.TREE, data, base)
+
+
+def _find_part(
+    tree: BlobId, part: bytes, first_name: bytes, load: Callable[[BlobId], bytes]
+) -> BlobId:
+    """The old part of a directory that stands where a new part of it will stand.
+
+    Args:
+        tree: the old directory.
+        part: the new part.
+        first_name: in it.
+        load: gives the bytes of a tree.
+
+    Raises:
+        DamageError: an old part is missing or broken.
+    """
+    while is_tree_of_trees(data := load(tree)) and not is_tree_of_trees(part):
+        children = cast("list[ChildTree]", decode_tree(data))
+        before = [child for child in children if child.first_name <= first_name]
+        tree = (before or children[:1])[-1].blob_id
+    return tree

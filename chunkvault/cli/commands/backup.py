@@ -1,17 +1,16 @@
 """``chunkvault backup``: take a snapshot."""
 
 import os
-from argparse import Action, ArgumentParser, Namespace
-from collections.abc import Sequence
+from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import Context
 from chunkvault.cli.memory import remember_snapshots
 from chunkvault.cli.output import printable
+from chunkvault.cli.selection import add_selection, read_selection
 from chunkvault.cli.sources import (
     missing_paths,
     read_path_list,
-    read_rule_file,
     source_path,
     standard_input,
 )
@@ -38,20 +37,6 @@ examples:
 """
 
 
-class _AddRule(Action):
-    """Collects patterns of all kinds in one list, in their order."""
-
-    def __call__(
-        self,
-        parser: ArgumentParser,
-        namespace: Namespace,
-        values: str | Sequence[object] | None,
-        option_string: str | None = None,
-    ) -> None:
-        del parser
-        namespace.rules = [*namespace.rules, (option_string, values)]
-
-
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare what to back up, and how."""
     parser.add_argument("paths", nargs="*", metavar="PATH", help="a file or folder")
@@ -63,12 +48,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="paths, one on each line, taken as they are; - is standard input",
     )
     parser.add_argument(
-        "-0", "--null", action="store_true", help="paths in FILE end with a zero byte"
+        "-0", "--null", action="store_true", help="lines in FILEs end with a zero byte"
     )
     parser.add_argument(
         "--stdin", metavar="NAME", help="store standard input as a file of this name"
     )
-    _add_selection(parser)
+    add_selection(parser)
     _add_snapshot_options(parser)
     parser.add_argument(
         "-n", "--dry-run", action="store_true", help="store nothing; -v lists the files"
@@ -100,32 +85,6 @@ def run(arguments: Namespace, context: Context) -> int:
     return 3 if summary.failed or summary.changed_while_read else 0
 
 
-def _add_selection(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("what is left out")
-    group.set_defaults(rules=[])
-    for option, metavar, text in (
-        ("--exclude", "PATTERN", "leave out what fits"),
-        ("--include", "PATTERN", "keep what fits, though an earlier pattern does, too"),
-        ("--exclude-file", "FILE", "patterns, one on each line, ! in front to keep"),
-    ):
-        group.add_argument(option, action=_AddRule, metavar=metavar, help=text)
-    group.add_argument(
-        "--exclude-caches",
-        action="store_true",
-        help="leave out the content of folders with a valid CACHEDIR.TAG",
-    )
-    group.add_argument(
-        "--exclude-if-present",
-        action="append",
-        default=[],
-        metavar="NAME",
-        help="leave out the content of folders that hold NAME",
-    )
-    group.add_argument(
-        "-x", "--one-file-system", action="store_true", help="do not cross into others"
-    )
-
-
 def _add_snapshot_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the snapshot")
     group.add_argument(
@@ -141,20 +100,21 @@ def _add_snapshot_options(parser: ArgumentParser) -> None:
 
 
 def _read_options(arguments: Namespace, context: Context) -> "BackupOptions":
-    from chunkvault.localfs.patterns import Selection
     from chunkvault.operations.backup import BackupOptions
 
-    rules = _read_rules(arguments.rules)
     is_stream = arguments.stdin is not None
+    paths = () if is_stream else _read_paths(arguments, context)
+    selected = read_selection(arguments, paths, context)
     return BackupOptions(
-        paths=() if is_stream else _read_paths(arguments, context),
+        paths=paths,
         time_ns=_time(arguments.time, context),
         started_ns=context.now_ns,
         host=arguments.host or context.host,
         user=context.user,
         tags=tuple(arguments.tags),
-        selection=Selection.of(rules),
-        exclude_texts=rules,
+        selection=selected.selection,
+        conditions=selected.conditions,
+        exclude_texts=selected.texts,
         one_file_system=arguments.one_file_system,
         exclude_caches=arguments.exclude_caches,
         exclude_if_present=tuple(map(os.fsencode, arguments.exclude_if_present)),
@@ -184,17 +144,6 @@ def _read_paths(arguments: Namespace, context: Context) -> tuple[bytes, ...]:
         shown = printable(path)
         context.note(f"{shown} is a symbolic link, and stored as one ({shown}/ is not)")
     return paths
-
-
-def _read_rules(given: Sequence[tuple[str, str]]) -> tuple[str, ...]:
-    """The rules in the order of the command line, includes behind a ``!``."""
-    rules: list[str] = []
-    for option, value in given:
-        if option == "--exclude-file":
-            rules += read_rule_file(value)
-        else:
-            rules.append(value if option == "--exclude" else f"!{value}")
-    return tuple(rules)
 
 
 def _stdin_name(arguments: Namespace) -> bytes | None:

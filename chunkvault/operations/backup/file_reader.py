@@ -133,22 +133,27 @@ class FileReader:
         offset = 0
         for length, is_data in data_ranges(descriptor, size, status.st_blocks):
             if is_data:
-                self._copy_run(descriptor, offset, length, stream)
+                self._copy_run(descriptor, offset, length, size, stream)
             else:
                 stream.write_hole(length)
                 self._progress.done_bytes += length
             offset += length
 
     def _copy_run(
-        self, descriptor: int, offset: int, length: int, stream: StreamWriter
+        self,
+        descriptor: int,
+        offset: int,
+        length: int,
+        size: int,
+        stream: StreamWriter,
     ) -> None:
         end = offset + length
         while offset < end:
             data = os.pread(descriptor, min(_READ_BYTES, end - offset), offset)
             if not data:
                 return
-            stream.write(data)
             offset += len(data)
+            stream.write(data, is_end=offset == size)
             self._progress.done_bytes += len(data)
 
 

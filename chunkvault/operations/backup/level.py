@@ -5,14 +5,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from chunkvault.errors import DamageError
+from chunkvault.format.content import REF_BYTES
 from chunkvault.format.node import Node
 from chunkvault.format.tree import TreeBuilder
 from chunkvault.localfs.scan import SourceDirectory
+from chunkvault.repository import BlobIndex
 
 __all__ = [
     "Level",
     "ParentNodes",
     "are_alike",
+    "are_chunks_stored",
     "identities",
     "identity",
     "is_directory",
@@ -27,6 +30,9 @@ class Level:
     Attributes:
         before: what it had in the parent snapshot.
         similar: if it is new, what a directory like it had: bases for what is new.
+        is_same: nothing differs from the parent snapshot so far.
+        is_empty: nothing was put into it so far.
+        needs_content: it is left out if nothing is put into it.
     """
 
     directory: SourceDirectory
@@ -38,6 +44,8 @@ class Level:
     node: Node
     parent_node: Node | None
     is_same: bool = True
+    is_empty: bool = True
+    needs_content: bool = False
 
 
 class ParentNodes:
@@ -122,3 +130,12 @@ def is_within(path: bytes, directories: frozenset[tuple[int, int]]) -> bool:
 def are_alike(node: Node, parent_node: Node) -> bool:
     """Equal but for the device, whose number changes from boot to boot."""
     return node._replace(device=parent_node.device) == parent_node
+
+
+def are_chunks_stored(index: BlobIndex, node: Node) -> bool:
+    """Whether the volumes that hold a file are there (slow; after a loss only)."""
+    if node.content_list is not None:
+        return False
+    starts = range(8, len(node.content), REF_BYTES)
+    ids = (node.content[start : start + 32] for start in starts)
+    return all(not any(blob_id) or index.is_stored(blob_id[:16]) for blob_id in ids)

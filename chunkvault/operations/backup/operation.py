@@ -88,7 +88,14 @@ def _estimating(
     is_over = Event()
     group = stack.enter_context(WorkerGroup(1, 1))
     stack.callback(is_over.set)
-    group.submit(estimate, options.paths, options.selection, progress, is_over.is_set)
+    group.submit(
+        estimate,
+        options.paths,
+        options.selection,
+        options.conditions,
+        progress,
+        is_over.is_set,
+    )
     return stack
 
 

@@ -1,9 +1,10 @@
 """What a backup is told, and what it tells."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from chunkvault.ids import SnapshotId
+from chunkvault.localfs.conditions import Conditions
 from chunkvault.localfs.patterns import Selection
 
 __all__ = ["BackupOptions", "BackupSummary", "Counts"]
@@ -22,11 +23,12 @@ class BackupOptions:
         user: who runs it.
         tags: to find the snapshot by.
         selection: which paths are left out.
+        conditions: which of the others are left out.
         exclude_texts: the patterns as given, kept with the snapshot.
         one_file_system: directories on other file systems are stored empty.
         exclude_caches: directories with a valid CACHEDIR.TAG are stored empty.
-        exclude_if_present: directories with one of these names in them are
-            stored empty.
+        exclude_if_present: directories with one of these names in them are left
+            out; a path that was asked for is stored empty.
         force_rescan: read files even if they look unchanged.
         dry_run: store nothing.
         stdin_name: store ``stdin`` as a file of this name instead of paths.
@@ -42,6 +44,7 @@ class BackupOptions:
     host: str
     user: str
     selection: Selection
+    conditions: Conditions = field(default_factory=Conditions)
     tags: tuple[str, ...] = ()
     exclude_texts: tuple[str, ...] = ()
     one_file_system: bool = False

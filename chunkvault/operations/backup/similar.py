@@ -27,9 +27,13 @@ class Vanished:
     """Nodes of the parent snapshot that are not there any more, the last few.
 
     What is new elsewhere may be one of them, moved and then changed.
+
+    Attributes:
+        has_parent: whether there is a parent snapshot at all.
     """
 
     def __init__(self) -> None:
+        self.has_parent = False
         self._nodes: OrderedDict[tuple[int, int], Node] = OrderedDict()
 
     def add(self, node: Node) -> None:
@@ -51,21 +55,31 @@ def bases_of(reader: BlobReader, node: Node | None) -> BaseFinder | None:
 
 
 def find_similar(
-    level: Level, vanished: Vanished, name: bytes, status: os.stat_result
-) -> Node | None:
-    """What something new in a directory may be a version of.
+    level: Level,
+    vanished: Vanished,
+    name: bytes,
+    status: os.stat_result,
+    parent_node: Node | None,
+) -> tuple[Node | None, Node | None]:
+    """What was there before, and if nothing was, what this may be a version of.
 
     In this order: what stands at this name in the directory that this one is
     like; what had this inode, was moved and then changed; a neighbour with a name
     much like this, as yesterday's dump has beside today's.
     """
+    if parent_node is not None or not vanished.has_parent:
+        return parent_node, None
     kind = kind_of(status.st_mode)
+    if kind is None:
+        return None, None
     beside = None if level.similar is None else level.similar.take(name)
     if beside is not None and beside.kind == kind:
-        return beside
-    moved = None if kind is None else vanished.find(kind, status.st_ino)
-    if moved is not None:
-        return moved
+        return None, beside
+    moved = vanished.find(kind, status.st_ino)
+    return None, moved or _neighbour(level, name, kind)
+
+
+def _neighbour(level: Level, name: bytes, kind: int) -> Node | None:
     near = [node for node in level.before.neighbours() if node and node.kind == kind]
     nearest = max(near, key=lambda node: _likeness(node.name, name), default=None)
     if nearest is None or _likeness(nearest.name, name) < _LEAST_LIKENESS:

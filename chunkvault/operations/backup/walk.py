@@ -3,16 +3,17 @@
 import os
 from collections.abc import Iterator
 
-from chunkvault.format.content import REF_BYTES
 from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
-from chunkvault.ids import BlobId
 from chunkvault.localfs import capture
+from chunkvault.localfs.conditions import Verdict
 from chunkvault.localfs.scan import SourceDirectory
+from chunkvault.operations.backup.choice import Choice
 from chunkvault.operations.backup.file_reader import FileReader
 from chunkvault.operations.backup.level import (
     Level,
     ParentNodes,
     are_alike,
+    are_chunks_stored,
     identities,
     identity,
     is_directory,
@@ -28,7 +29,6 @@ from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter, tree_build
 
 __all__ = ["SourceWalk"]
 
-_CACHE_TAG = b"CACHEDIR.TAG"
 _SIZE = Node._fields.index("size")
 
 
@@ -64,9 +64,8 @@ class SourceWalk:
         content = ContentWriter(sink, repository.settings)
         self._files = FileReader(content, progress, options.started_ns)
         self._skipped = frozenset(identities(options.skip_directories))
-        self._tags = frozenset(options.exclude_if_present)
+        self._choice = Choice(options)
         self._vanished = Vanished()
-        self._has_parent = False
 
     @property
     def _checks_chunks(self) -> bool:
@@ -85,7 +84,7 @@ class SourceWalk:
         """
         if is_within(path, self._skipped):
             return None
-        self._has_parent = self._has_parent or parent_node is not None
+        self._vanished.has_parent |= parent_node is not None
         name = os.path.basename(path)
         try:
             status = os.lstat(path)
@@ -133,18 +132,20 @@ class SourceWalk:
             if child is not None:
                 stack.append(child)
                 continue
-            node = self._finish_level(level)
             stack.pop()
             if not stack:
-                return node
+                return self._finish_level(level)
             self._close(level)
-            self._put(stack[-1], node, level.parent_node)
+            if level.needs_content and level.is_empty:
+                self._leave_out(stack[-1], level.parent_node)
+            else:
+                self._put(stack[-1], self._finish_level(level), level.parent_node)
 
     def _store_names(self, level: Level, device: int) -> Level | None:
         """Store names until one is a directory to descend into, or none is left."""
         directory, before = level.directory, level.before
         prefix = level.path if level.path.endswith(b"/") else level.path + b"/"
-        selects = not self._options.selection.is_empty
+        choice = None if self._choice.takes_all else self._choice
         for name in level.names:
             path = prefix + name
             try:
@@ -153,15 +154,15 @@ class SourceWalk:
                 self.mishaps.unreadable(path, error)
                 continue
             is_folder = is_directory(status)
-            if selects and self._options.selection.excludes(path, is_folder):
+            verdict = choice.verdict(path, status, device) if choice else Verdict.TAKE
+            if verdict is Verdict.LEAVE_OUT:
                 continue
             parent_node = before.take(name)
-            similar = None
-            if parent_node is None and self._has_parent:
-                similar = find_similar(level, self._vanished, name, status)
-            nodes = (parent_node, similar)
+            nodes = find_similar(level, self._vanished, name, status, parent_node)
             if is_folder:
                 child = self._descend(level, path, name, nodes, device)
+                if child is not None and verdict is Verdict.LOOK_INSIDE:
+                    child.needs_content = True
                 if child is not None:
                     return child
                 continue
@@ -227,7 +228,8 @@ class SourceWalk:
             node = node._replace(xattrs=self._directory_xattrs(directory, parent_node))
         except OSError as error:
             self.mishaps.unreadable(path, error)
-        if self._is_tagged(directory, names):
+        is_unwanted = self._choice.is_marked(names)
+        if is_unwanted or self._choice.is_cache(directory, names):
             names = []
         self.counts.directories += 1
         before = parent_node or similar
@@ -240,14 +242,8 @@ class SourceWalk:
             similar and self._parent_nodes(similar),
             node,
             parent_node,
+            needs_content=is_unwanted,
         )
-
-    def _is_tagged(self, directory: SourceDirectory, names: list[bytes]) -> bool:
-        if self._tags and not self._tags.isdisjoint(names):
-            return True
-        if not self._options.exclude_caches or _CACHE_TAG not in names:
-            return False
-        return capture.is_cachedir_tag(directory.descriptor)
 
     @staticmethod
     def _directory_xattrs(
@@ -289,9 +285,16 @@ class SourceWalk:
         except OSError as error:
             self.mishaps.unreadable(level.path, error)
 
+    def _leave_out(self, level: Level, parent_node: Node | None) -> None:
+        """A directory of which nothing is wanted."""
+        self.counts.directories -= 1
+        if parent_node is not None:
+            level.is_same = False
+
     @staticmethod
     def _put(level: Level, node: Node, parent_node: Node | None) -> None:
         level.tree.add(node)
+        level.is_empty = False
         if node is not parent_node:
             level.is_same = False
 
@@ -314,7 +317,9 @@ class SourceWalk:
             parent_node is not None
             and capture.is_unchanged(parent_node, status)
             and not (self._options.force_rescan and kind == NodeKind.FILE)
-            and not (self._checks_chunks and not self._are_chunks_stored(parent_node))
+            and not (
+                self._checks_chunks and not are_chunks_stored(self._index, parent_node)
+            )
         ):
             return self._unmodified(kind, path, parent_node)
         try:
@@ -388,13 +393,3 @@ class SourceWalk:
         if self._options.list_entries:
             self._reporter.entry("stored", path)
         return node._replace(xattrs=xattrs, target=target)
-
-    def _are_chunks_stored(self, node: Node) -> bool:
-        """Whether the volumes that hold a file are there (slow; after a loss only)."""
-        if node.content_list is not None:
-            return False
-        starts = range(8, len(node.content), REF_BYTES)
-        ids = (BlobId(node.content[start : start + 32]) for start in starts)
-        return all(
-            not any(blob_id) or self._index.is_stored(blob_id[:16]) for blob_id in ids
-        )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from chunkvault.localfs.conditions import Conditions
 from chunkvault.localfs.estimate import estimate
 from chunkvault.localfs.patterns import Selection
 from chunkvault.report import Progress
@@ -13,7 +14,7 @@ from chunkvault.report import Progress
 def count(*roots: Path, rules: tuple[str, ...] = ()) -> tuple[int | None, int | None]:
     progress = Progress("backup")
     paths = [os.fsencode(root) for root in roots]
-    estimate(paths, Selection.of(rules), progress, lambda: False)
+    estimate(paths, Selection.of(rules), Conditions(), progress, lambda: False)
     return progress.total_files, progress.total_bytes
 
 
@@ -43,5 +44,7 @@ def test_root_may_be_a_file_or_missing_or_a_link(tree: Path) -> None:
 
 def test_totals_stay_unknown_when_stopped(tree: Path) -> None:
     progress = Progress("backup")
-    estimate([os.fsencode(tree)], Selection.of([]), progress, lambda: True)
+    estimate(
+        [os.fsencode(tree)], Selection.of([]), Conditions(), progress, lambda: True
+    )
     assert (progress.total_files, progress.total_bytes) == (None, None)

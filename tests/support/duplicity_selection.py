@@ -1,0 +1,76 @@
+"""Asks the real duplicity what it would select.
+
+As a module it is the asking side. As a script it runs under the Python that has
+duplicity and answers one line of JSON with another: ``{"root": …, "options":
+[[option, value], …], "lists": [text, …]}`` with the sorted paths below the root, or
+with ``null`` where duplicity refuses.
+"""
+
+import json
+import subprocess
+import sys
+
+
+class RealSelection:
+    """A running duplicity that answers questions about selection."""
+
+    def __init__(self, python="/usr/bin/python3"):
+        self._process = subprocess.Popen(
+            [python, __file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def select(self, root, options, lists=()):
+        """Relative paths that are selected below a root; None if it refuses.
+
+        Args:
+            root: an absolute path.
+            options: (option, value) in their order; a file list's value is a name.
+            lists: what stands in the file lists among the options.
+        """
+        question = {"root": root, "options": options, "lists": list(lists)}
+        self._process.stdin.write(json.dumps(question).encode() + b"\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self):
+        with self._process:  # closes both pipes and waits
+            pass
+
+
+def _answer(question):
+    import io
+
+    from duplicity.path import Path
+    from duplicity.selection import Select
+
+    root = question["root"]
+    select = Select(Path(root.encode("utf-8", "surrogateescape")))
+    try:
+        select.ParseArgs(
+            [tuple(option) for option in question["options"]],
+            [io.StringIO(text) for text in question["lists"]],
+        )
+        found = [b"/".join(path.index) for path in select.set_iter()]
+    except (SystemExit, Exception):  # noqa: BLE001 - whatever it says, it refuses
+        return None
+    return sorted(os.fsdecode(name) for name in found if name)
+
+
+def _serve():
+    answers, sys.stdout = sys.stdout, sys.stderr
+    for line in sys.stdin:
+        answers.write(json.dumps(_answer(json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    import os
+
+    from duplicity import log
+
+    log.setup()
+    log.setverbosity(0)
+    _serve()
