@@ -6,6 +6,7 @@
 ``chunks/HH/H``       volume of chunks
 ``trees/HH/H``        volume of trees and content lists
 ``index/H``           index run
+``parts/H``           part of a long index run
 ``snapshots/T-G-H``   snapshot: time, tag of (host, paths), hash
 ====================  ==========================================================
 
@@ -26,6 +27,7 @@ __all__ = [
     "CONFIG",
     "INDEX",
     "KEYS",
+    "PARTS",
     "SNAPSHOTS",
     "TAG_BYTES",
     "VOLUME_FOLDERS",
@@ -41,6 +43,7 @@ __all__ = [
 CONFIG = "config"
 KEYS = "keys/"
 INDEX = "index/"
+PARTS = "parts/"
 SNAPSHOTS = "snapshots/"
 VOLUME_FOLDERS = {BlobKind.CHUNK: "chunks/", BlobKind.TREE: "trees/"}
 
@@ -63,7 +66,7 @@ class SnapshotName(NamedTuple):
 
 
 def object_name(folder: str, identifier: bytes) -> str:
-    """``keys/…`` or ``index/…`` for an object with this hash."""
+    """``keys/…``, ``index/…`` or ``parts/…`` for an object with this hash."""
     return folder + identifier.hex()
 
 

@@ -6,6 +6,7 @@ from threading import RLock
 from typing import TypeVar
 
 from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.codec.sealing import random_bytes
 from chunkvault.errors import DamageError, ObjectNotFound
 from chunkvault.format import names
 from chunkvault.format.blob import PREFIX_BYTES
@@ -20,13 +21,16 @@ from chunkvault.repository.locations import (
     frame_locations,
     place_blob,
 )
+from chunkvault.repository.section_cache import SectionCache
 from chunkvault.repository.stored_run import StoredRun
 
 __all__ = ["BlobIndex"]
 
 _Result = TypeVar("_Result")
-_NO_VOLUMES: Sequence[VolumeRecord] = ()
 _NOWHERE: Sequence[BlobLocation] = ()
+_NO_NAMES: frozenset[str] = frozenset()
+_FEW_VOLUMES = 1000
+"""So many are listed each time: it is one page of a listing, one request."""
 
 
 class BlobIndex:
@@ -42,6 +46,8 @@ class BlobIndex:
         self._backend = backend
         self._keyring = keyring
         self._runs: list[StoredRun] | None = None
+        self._is_settled = False
+        self._sections = SectionCache()
         self._dropped: set[str] = set()
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
@@ -52,12 +58,16 @@ class BlobIndex:
 
     @property
     def runs(self) -> list[StoredRun]:
-        """The runs in use, those that others replace left out; one listing."""
+        """The runs in use, those that others replace left out.
+
+        Takes one listing, and reads the fence of every run.
+        """
         with self._lock:
-            if self._runs is None:
-                self.refresh()
-            assert self._runs is not None, "refresh sets the runs"
-            return list(self._runs)
+            self._listed()
+            if not self._is_settled:
+                self._is_settled = True
+                self._drop_replaced()
+            return list(self._runs or [])
 
     def refresh(self) -> None:
         """List the runs again; those already open stay open."""
@@ -68,11 +78,20 @@ class BlobIndex:
                 for info in self._backend.list(names.INDEX)
                 if names.hash_in_name(info.name) and info.name not in self._dropped
             ]
-            self._runs = [
-                known.get(info.name) or StoredRun(self._backend, self._keyring, info)
-                for info in infos
-            ]
-            self._drop_replaced()
+            # The largest knows most: who looks for one blob rarely asks a second run.
+            infos.sort(key=lambda info: info.size, reverse=True)
+            self._runs = [known.get(info.name) or self._stored(info) for info in infos]
+            self._is_settled = False
+
+    def _listed(self) -> list[StoredRun]:
+        """The runs as listed; some may be replaced by others, and say the same."""
+        with self._lock:
+            if self._runs is None:
+                self.refresh()
+            return list(self._runs or [])
+
+    def _stored(self, info: ObjectInfo) -> StoredRun:
+        return StoredRun(self._backend, self._keyring, info, self._sections)
 
     def find(self, prefix: bytes) -> BlobLocation | None:
         """One place where the blob is, or None."""
@@ -105,9 +124,9 @@ class BlobIndex:
             return any(map(self._is_whole, self._find_all(prefix)))
         if prefix in self._loose:
             return True
-        runs = self._runs if self._runs is not None else self.runs
+        runs = self._runs if self._runs is not None and self._is_settled else self.runs
         return any(
-            self._asking(run, lambda run: run.volumes_with(prefix), _NO_VOLUMES)
+            self._asking(run, lambda run: run.holds(prefix), False)  # noqa: FBT003
             for run in runs
         )
 
@@ -143,8 +162,7 @@ class BlobIndex:
     def add_run(self, info: ObjectInfo) -> None:
         """A run that was just stored."""
         with self._lock:
-            run = StoredRun(self._backend, self._keyring, info)
-            self._runs = [*(self._runs or []), run]
+            self._runs = [*(self._runs or []), self._stored(info)]
 
     def replace_runs(self, info: ObjectInfo, replaced: Sequence[StoredRun]) -> None:
         """A run that was just merged from others, which are not used any more."""
@@ -154,18 +172,37 @@ class BlobIndex:
             self.add_run(info)
 
     def volumes(self) -> Iterator[VolumeRecord]:
-        """Every volume that some run lists, once; then the loose ones."""
+        """Every volume that some run lists, once; then the loose ones.
+
+        Holds a block of them at a time, and the ids.
+        """
         seen: set[bytes] = set()
         for run in self.runs:
-            for volume in self._asking(
-                run, lambda run: list(run.volumes()), _NO_VOLUMES
-            ):
+            volumes = run.volumes()
+            while volume := self._asking(run, lambda _: next(volumes, None), None):  # noqa: B023 - asked at once
                 if volume.volume_id not in seen:
                     seen.add(volume.volume_id)
                     yield volume
         for volume in list(self._loose_volumes.values()):
             if volume.volume_id not in seen:
                 yield volume
+
+    def look_at_volumes(self) -> dict[str, tuple[VolumeRecord, list[BlobRecord]]]:
+        """As `adopt_unlisted`, but of many volumes a part drawn by lot is listed.
+
+        Listing a thousand volumes is one request; a repository of a terabyte has
+        80 times as many, and every backup begins with this. Only if something in
+        the part is not as the index says, all are listed.
+        """
+        with self._lock:
+            count = sum(run.fence.volume_count for run in self.runs)
+            digits = _digits_to_list(count)
+            if digits:
+                lot = random_bytes(1).hex()[:digits]
+                present = list_volumes(self._backend, lot)
+                if not any(self._compare(present, lot)):
+                    return {}
+            return self.adopt_unlisted()
 
     def adopt_unlisted(self) -> dict[str, tuple[VolumeRecord, list[BlobRecord]]]:
         """Compare with the volumes that are there, and read the unlisted ones.
@@ -180,26 +217,29 @@ class BlobIndex:
         with self._lock:
             self._has_read_directories = True
             present = list_volumes(self._backend)
-            listed = self._listed_volumes()
-            self._missing = self._distrusted | frozenset(
-                volume_id
-                for name, (volume_id, size) in listed.items()
-                if present.get(name) != size
-            )
+            unlisted, missing = self._compare(present)
+            self._missing = self._distrusted | missing
             adopted = {}
-            for name in sorted(present.keys() - listed.keys()):
+            for name in sorted(unlisted):
                 found = self._adopt(ObjectInfo(name, present[name]))
                 if found is not None:
                     adopted[name] = found
             return adopted
 
-    def _listed_volumes(self) -> dict[str, tuple[VolumeId, int]]:
-        """Id and size by name: what stays of each record is small."""
-        listed: dict[str, tuple[VolumeId, int]] = {}
+    def _compare(
+        self, present: dict[str, int], lot: str = ""
+    ) -> tuple[set[str], frozenset[bytes]]:
+        """Names of volumes that no run lists, and ids of those that are not there."""
+        unlisted = set(present)
+        missing: set[bytes] = set()
         for run in self.runs:
-            nothing: dict[str, tuple[VolumeId, int]] = {}
-            listed.update(self._asking(run, _volume_sizes, nothing))
-        return listed
+            nothing: tuple[frozenset[str], frozenset[bytes]] = (_NO_NAMES, frozenset())
+            known, gone = self._asking(
+                run, lambda run: _compare_run(run, present, lot), nothing
+            )
+            unlisted -= known
+            missing |= gone
+        return unlisted, frozenset(missing)
 
     @property
     def missing_volumes(self) -> frozenset[bytes]:
@@ -225,7 +265,7 @@ class BlobIndex:
         if loose is not None:
             yield loose
         last: list[BlobLocation] = []
-        for run in self.runs:
+        for run in self._listed():
             for location in self._asking(
                 run, lambda run: _locate(run, prefix), _NOWHERE
             ):
@@ -299,11 +339,25 @@ def _locate(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
     return locations
 
 
-def _volume_sizes(run: StoredRun) -> dict[str, tuple[VolumeId, int]]:
-    return {
-        names.volume_name(volume.kind, volume.volume_id): (
-            volume.volume_id,
-            volume.size,
-        )
-        for volume in run.volumes()
-    }
+def _compare_run(
+    run: StoredRun, present: dict[str, int], lot: str
+) -> tuple[frozenset[str], frozenset[bytes]]:
+    """Which of the volumes that are present the run lists, and which it misses."""
+    known, gone = set(), set()
+    for volume_id, kind, size in run.volume_sizes():
+        if lot and not volume_id.hex().startswith(lot):
+            continue
+        name = names.volume_name(kind, volume_id)
+        if name in present:
+            known.add(name)
+        if present.get(name) != size:
+            gone.add(volume_id)
+    return frozenset(known), frozenset(gone)
+
+
+def _digits_to_list(volumes: int) -> int:
+    """How many first digits of a name leave about a page of so many volumes."""
+    digits = 0
+    while volumes > _FEW_VOLUMES << 4 * digits and digits < 2:
+        digits += 1
+    return digits

@@ -9,6 +9,7 @@ __all__ = ["cached"]
 
 _CACHED_FOLDERS = (
     names.INDEX,
+    names.PARTS,
     names.SNAPSHOTS,
     names.VOLUME_FOLDERS[BlobKind.TREE],
 )

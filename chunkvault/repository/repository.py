@@ -51,7 +51,12 @@ DEFAULT_SETTINGS = Settings(
 )
 """Sizes measured in docs/decisions/0002."""
 
-_DATA_FOLDERS = (names.SNAPSHOTS, names.INDEX, *names.VOLUME_FOLDERS.values())
+_DATA_FOLDERS = (
+    names.SNAPSHOTS,
+    names.INDEX,
+    names.PARTS,
+    *names.VOLUME_FOLDERS.values(),
+)
 
 
 class Repository:

@@ -95,12 +95,18 @@ def store_run(
     backend: Backend,
     keyring: Keyring,
     rows: Iterable[IndexRow],
-    volumes: list[VolumeRecord],
+    volumes: Iterable[VolumeRecord],
     replaces: Sequence[bytes] = (),
 ) -> ObjectInfo:
-    """Put an index run; ``rows`` sorted. Durable on return."""
+    """Put an index run; ``rows`` sorted. Durable on return; memory stays flat."""
+
+    def put_part(data: bytes) -> bytes:
+        digest = content_hash(data)
+        backend.put(names.object_name(names.PARTS, digest), data)
+        return digest
+
     sealer = build_run_sealer(keyring, random_bytes(SALT_BYTES))
-    data = b"".join(build_run(sealer, rows, volumes, replaces))
+    data = b"".join(build_run(sealer, rows, volumes, replaces, put_part))
     name = names.object_name(names.INDEX, content_hash(data))
     backend.put(name, data)
     return ObjectInfo(name, len(data))
