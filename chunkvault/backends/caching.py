@@ -6,6 +6,7 @@ fetched again, and an error of the local disk only switches it off.
 
 import os
 from collections.abc import Callable, Container, Iterator
+from hashlib import blake2b
 from threading import Lock
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ __all__ = ["CachingBackend"]
 
 _Result = TypeVar("_Result")
 _Data = bytes | bytearray | memoryview
+_HASH_BYTES = 32
 
 
 class CachingBackend:
@@ -28,7 +30,7 @@ class CachingBackend:
         disabled_reason: why the cache is out of use; ``None`` while it works.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - two limits and two questions, all by name
         self,
         inner: Backend,
         directory: bytes,
@@ -37,6 +39,7 @@ class CachingBackend:
         is_intact: Callable[[str, bytes | memoryview], bool],
         max_object_bytes: int,
         max_total_bytes: int,
+        max_whole_bytes: int | None = None,
     ) -> None:
         """Open the cache; if that fails it is disabled, and all goes to ``inner``.
 
@@ -48,6 +51,9 @@ class CachingBackend:
                 before an object is kept, and when a kept one is first used.
             max_object_bytes: larger objects are not kept.
             max_total_bytes: what the cache may occupy.
+            max_whole_bytes: of objects that are not known from a listing to be
+                this short, only the ranges asked for are fetched and kept; None:
+                every object is fetched whole.
         """
         self.disabled_reason: str | None = None
         self._inner = inner
@@ -55,7 +61,9 @@ class CachingBackend:
         self._cacheable = cacheable
         self._is_intact = is_intact
         self._max_object_bytes = max_object_bytes
+        self._max_whole_bytes = max_whole_bytes
         self._too_large: set[str] = set()
+        self._short: set[str] = set()
         self._intact: set[str] = set()  # kept, and checked by this process
         self._lock = Lock()
         self._folder: CacheFolder | None = None
@@ -73,18 +81,24 @@ class CachingBackend:
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Serve a kept object from the local disk, else fetch it.
 
-        An object that may be kept is fetched whole, whatever part is wanted.
+        A short object that may be kept is fetched whole, whatever part is wanted.
         """
         if not self._may_keep(name):
             return self._inner.get(name, offset, length)
         data = self._read_kept(name, offset, length)
-        return self._fetch(name, offset, length) if data is None else data
+        if data is not None:
+            return data
+        if length is not None and self._is_long(name):
+            return self._get_range(name, offset, length)
+        return self._fetch(name, offset, length)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List the inner backend."""
         for info in self._inner.list(prefix):
             if info.size > self._max_object_bytes and self._cacheable(info.name):
                 self._note_too_large(info.name)
+            elif self._max_whole_bytes is not None:
+                self._note_length(info)
             yield info
 
     def delete(self, name: str) -> None:
@@ -121,6 +135,28 @@ class CachingBackend:
             and check_name(name)
             and self._cacheable(name)
         )
+
+    def _is_long(self, name: str) -> bool:
+        return self._max_whole_bytes is not None and name not in self._short
+
+    def _get_range(self, name: str, offset: int, length: int) -> bytes:
+        """A range of a long object, kept as a file of its own behind its hash."""
+        piece = f"{name}.{offset}-{length}"
+        kept = self._attempt(lambda folder: folder.read(piece))
+        if kept is not None:
+            data = kept[_HASH_BYTES:]
+            if _hash(data) == kept[:_HASH_BYTES]:
+                return data
+            self._drop(piece)
+        data = self._inner.get(name, offset, length)
+        if len(data) == length:
+            self._attempt(lambda folder: folder.write(piece, _hash(data) + data))
+        return data
+
+    def _note_length(self, info: ObjectInfo) -> None:
+        if info.size <= (self._max_whole_bytes or 0) and self._cacheable(info.name):
+            with self._lock:
+                self._short.add(info.name)
 
     def _fetch(self, name: str, offset: int, length: int | None) -> bytes:
         """Fetch an object that is not kept, and keep it unless it is too large."""
@@ -182,3 +218,7 @@ class CachingBackend:
     def _disable(self, error: OSError) -> None:
         reason = (error.strerror or str(error)).lower()
         self.disabled_reason = f"{os.fsdecode(self._directory)}: {reason}"
+
+
+def _hash(data: bytes) -> bytes:
+    return blake2b(data, digest_size=_HASH_BYTES).digest()

@@ -41,11 +41,22 @@ class BlobIndex:
     an index run loses nothing. Any thread.
     """
 
-    def __init__(self, backend: Backend, keyring: Keyring) -> None:
+    def __init__(
+        self, backend: Backend, keyring: Keyring, remembered: Sequence[ObjectInfo] = ()
+    ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            backend: where the runs are.
+            keyring: opens them.
+            remembered: runs that are probably there. A blob that they know need
+                not be looked for in a listing; for anything else they are listed.
+        """
         self.problems: list[DamageError] = []
         self._backend = backend
         self._keyring = keyring
         self._runs: list[StoredRun] | None = None
+        self._is_listed = False
         self._is_settled = False
         self._sections = SectionCache()
         self._dropped: set[str] = set()
@@ -55,6 +66,14 @@ class BlobIndex:
         self._distrusted: frozenset[bytes] = frozenset()
         self._has_read_directories = False
         self._lock = RLock()
+        if remembered:
+            self._runs = [self._stored(info) for info in remembered]
+
+    @property
+    def known_runs(self) -> list[ObjectInfo]:
+        """The runs that are known by now, for the next time."""
+        with self._lock:
+            return [ObjectInfo(run.name, run.size) for run in self._runs or []]
 
     @property
     def runs(self) -> list[StoredRun]:
@@ -63,7 +82,8 @@ class BlobIndex:
         Takes one listing, and reads the fence of every run.
         """
         with self._lock:
-            self._listed()
+            if not self._is_listed:
+                self.refresh()
             if not self._is_settled:
                 self._is_settled = True
                 self._drop_replaced()
@@ -81,10 +101,11 @@ class BlobIndex:
             # The largest knows most: who looks for one blob rarely asks a second run.
             infos.sort(key=lambda info: info.size, reverse=True)
             self._runs = [known.get(info.name) or self._stored(info) for info in infos]
+            self._is_listed = True
             self._is_settled = False
 
-    def _listed(self) -> list[StoredRun]:
-        """The runs as listed; some may be replaced by others, and say the same."""
+    def _known(self) -> list[StoredRun]:
+        """Without a request if possible; some may be replaced, and say the same."""
         with self._lock:
             if self._runs is None:
                 self.refresh()
@@ -107,6 +128,11 @@ class BlobIndex:
         for location in self._find_all(prefix):
             found_any = True
             yield location
+        if not self._is_listed:
+            self.refresh()
+            for location in self._find_all(prefix):
+                found_any = True
+                yield location
         if self._has_read_directories:
             return
         self.adopt_unlisted()
@@ -124,10 +150,9 @@ class BlobIndex:
             return any(map(self._is_whole, self._find_all(prefix)))
         if prefix in self._loose:
             return True
-        runs = self._runs if self._runs is not None and self._is_settled else self.runs
         return any(
             self._asking(run, lambda run: run.holds(prefix), False)  # noqa: FBT003
-            for run in runs
+            for run in self.runs
         )
 
     def _is_whole(self, location: BlobLocation) -> bool:
@@ -265,7 +290,7 @@ class BlobIndex:
         if loose is not None:
             yield loose
         last: list[BlobLocation] = []
-        for run in self._listed():
+        for run in self._known():
             for location in self._asking(
                 run, lambda run: _locate(run, prefix), _NOWHERE
             ):
@@ -288,6 +313,9 @@ class BlobIndex:
 
     def _drop_missing(self, run: StoredRun) -> None:
         with self._lock:
+            if not self._is_listed:
+                self.refresh()
+                return
             before = {other.name for other in self._runs or []}
             problem = DamageError(
                 f"index run {run.name} is missing", object_name=run.name
