@@ -29,6 +29,7 @@ __all__ = ["BlobIndex"]
 _Result = TypeVar("_Result")
 _NOWHERE: Sequence[BlobLocation] = ()
 _NO_NAMES: frozenset[str] = frozenset()
+_MAX_HINTS = 4096
 _FEW_VOLUMES = 1000
 """So many are listed each time: it is one page of a listing, one request."""
 
@@ -60,6 +61,8 @@ class BlobIndex:
         self._is_settled = False
         self._sections = SectionCache()
         self._dropped: set[str] = set()
+        self._own: set[str] = set()
+        self._hints: dict[bytes, BlobLocation] = {}
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
         self._missing: frozenset[bytes] = frozenset()
@@ -118,6 +121,23 @@ class BlobIndex:
         """One place where the blob is, or None."""
         return next(self.candidates(prefix), None)
 
+    def find_recent(self, prefix: bytes) -> BlobLocation | None:
+        """As `find`, in what this process stored and in hints: at next to no cost."""
+        for run in self._known():
+            if run.name in self._own:
+                for location in self._asking(
+                    run, lambda run: _locate(run, prefix), _NOWHERE
+                ):
+                    return location
+        return self._hints.get(prefix)
+
+    def add_hints(self, hints: dict[bytes, BlobLocation]) -> None:
+        """Where some blobs are, probably: those of the snapshots read last."""
+        with self._lock:
+            if len(self._hints) > _MAX_HINTS:
+                self._hints = {}
+            self._hints = self._hints | hints
+
     def find_listed(self, prefix: bytes) -> BlobLocation | None:
         """As `find`, but content with what is known: nothing more is read."""
         return next(self._find_all(prefix), None)
@@ -125,6 +145,10 @@ class BlobIndex:
     def candidates(self, prefix: bytes) -> Iterator[BlobLocation]:
         """Every place where the blob is: it may have been stored more than once."""
         found_any = False
+        hint = self._hints.get(prefix)
+        if hint is not None and hint.frame.volume.volume_id not in self._missing:
+            found_any = True
+            yield hint
         for location in self._find_all(prefix):
             found_any = True
             yield location
@@ -188,6 +212,7 @@ class BlobIndex:
         """A run that was just stored."""
         with self._lock:
             self._runs = [*(self._runs or []), self._stored(info)]
+            self._own.add(info.name)
 
     def replace_runs(self, info: ObjectInfo, replaced: Sequence[StoredRun]) -> None:
         """A run that was just merged from others, which are not used any more."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Self
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -17,6 +18,7 @@ from chunkvault.errors import (
     ObjectNotFound,
     RepositoryExists,
     RepositoryNotFound,
+    UnsupportedFormat,
 )
 from chunkvault.format import names
 from chunkvault.format.config import decode_config, encode_config
@@ -34,6 +36,7 @@ from chunkvault.ids import ID_BYTES, BlobId, RepositoryId, SlotId, SnapshotId
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
 from chunkvault.repository.blob_writer import BlobWriter
+from chunkvault.repository.hints import decode_hints, encode_hints
 from chunkvault.repository.integrity import verify_object, verify_volume
 from chunkvault.repository.recollection import Recollection
 from chunkvault.repository.slots import store_slot, unlock, unlock_known
@@ -192,10 +195,22 @@ class Repository:
                 f"snapshot {name.object_name} is damaged: {error}",
                 object_name=name.object_name,
             ) from error
+        with suppress(DamageError, UnsupportedFormat):  # the index knows, too
+            self.index.add_hints(decode_hints(snapshot.hints))
         return StoredSnapshot(name.snapshot_id, snapshot, name.object_name)
 
-    def save_snapshot(self, snapshot: Snapshot) -> StoredSnapshot:
-        """Commit a snapshot: what it refers to must be durable. Durable on return."""
+    def save_snapshot(
+        self, snapshot: Snapshot, tops: Sequence[BlobId] = ()
+    ) -> StoredSnapshot:
+        """Commit a snapshot: what it refers to must be durable. Durable on return.
+
+        Args:
+            snapshot: to be stored.
+            tops: its trees that are read most often, the root first: who restores
+                from it then finds them without the index.
+        """
+        hints = encode_hints(tops or [snapshot.tree], self.index.find_recent)
+        snapshot = replace(snapshot, hints=hints)
         data = encode_snapshot(snapshot, self._keyring, random_bytes(NONCE_BYTES))
         snapshot_id = SnapshotId(content_hash(data))
         tag = self.snapshot_tag(snapshot.host, snapshot.paths)

@@ -20,6 +20,7 @@ from chunkvault.operations.backup.level import (
 )
 from chunkvault.operations.backup.mishaps import Mishaps
 from chunkvault.operations.backup.options import BackupOptions, Counts
+from chunkvault.operations.backup.top_trees import TopTrees
 from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
 from chunkvault.snapshots.base_finder import BaseFinder
@@ -42,6 +43,7 @@ class SourceWalk:
     Attributes:
         counts: of everything stored so far.
         mishaps: who is told what goes wrong.
+        tops: the directories nearest to the root.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class SourceWalk:
     ) -> None:
         self.counts = Counts()
         self.mishaps = Mishaps(self.counts, reporter)
+        self.tops = TopTrees()
         self._sink = sink
         self._options = options
         self._reporter = reporter
@@ -132,6 +135,7 @@ class SourceWalk:
                 stack.append(child)
                 continue
             node = self._finish_level(level)
+            self.tops.add(level.path, node.subtree)
             stack.pop()
             if not stack:
                 return node
