@@ -145,12 +145,13 @@ class CachingBackend:
         kept = self._attempt(lambda folder: folder.read(piece))
         if kept is not None:
             data = kept[_HASH_BYTES:]
-            if _hash(data) == kept[:_HASH_BYTES]:
+            if _hash(piece, data) == kept[:_HASH_BYTES]:
                 return data
             self._drop(piece)
         data = self._inner.get(name, offset, length)
         if len(data) == length:
-            self._attempt(lambda folder: folder.write(piece, _hash(data) + data))
+            kept = _hash(piece, data) + data
+            self._attempt(lambda folder: folder.write(piece, kept))
         return data
 
     def _note_length(self, info: ObjectInfo) -> None:
@@ -220,5 +221,8 @@ class CachingBackend:
         self.disabled_reason = f"{os.fsdecode(self._directory)}: {reason}"
 
 
-def _hash(data: bytes) -> bytes:
-    return blake2b(data, digest_size=_HASH_BYTES).digest()
+def _hash(name: str, data: bytes) -> bytes:
+    """Of the data and whose they are: files may have been exchanged."""
+    digest = blake2b(name.encode("ascii"), digest_size=_HASH_BYTES)
+    digest.update(data)
+    return digest.digest()

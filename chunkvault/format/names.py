@@ -6,6 +6,7 @@
 ``chunks/HH/H``       volume of chunks
 ``trees/HH/H``        volume of trees and content lists
 ``index/H``           index run
+``index/long/H``      index run with parts
 ``parts/H``           part of a long index run
 ``snapshots/T-G-H``   snapshot: time, tag of (host, paths), hash
 ====================  ==========================================================
@@ -27,6 +28,7 @@ __all__ = [
     "CONFIG",
     "INDEX",
     "KEYS",
+    "LONG_INDEX",
     "PARTS",
     "SNAPSHOTS",
     "TAG_BYTES",
@@ -43,6 +45,7 @@ __all__ = [
 CONFIG = "config"
 KEYS = "keys/"
 INDEX = "index/"
+LONG_INDEX = "index/long/"
 PARTS = "parts/"
 SNAPSHOTS = "snapshots/"
 VOLUME_FOLDERS = {BlobKind.CHUNK: "chunks/", BlobKind.TREE: "trees/"}

@@ -62,6 +62,7 @@ class BlobIndex:
         self._sections = SectionCache()
         self._dropped: set[str] = set()
         self._own: set[str] = set()
+        self._last_hit = ""
         self._hints: dict[bytes, BlobLocation] = {}
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
@@ -102,7 +103,7 @@ class BlobIndex:
                 if names.hash_in_name(info.name) and info.name not in self._dropped
             ]
             # The largest knows most: who looks for one blob rarely asks a second run.
-            infos.sort(key=lambda info: info.size, reverse=True)
+            infos.sort(key=_length, reverse=True)
             self._runs = [known.get(info.name) or self._stored(info) for info in infos]
             self._is_listed = True
             self._is_settled = False
@@ -211,7 +212,8 @@ class BlobIndex:
     def add_run(self, info: ObjectInfo) -> None:
         """A run that was just stored."""
         with self._lock:
-            self._runs = [*(self._runs or []), self._stored(info)]
+            runs = [*(self._runs or []), self._stored(info)]
+            self._runs = sorted(runs, key=_length, reverse=True)
             self._own.add(info.name)
 
     def replace_runs(self, info: ObjectInfo, replaced: Sequence[StoredRun]) -> None:
@@ -315,15 +317,20 @@ class BlobIndex:
         if loose is not None:
             yield loose
         last: list[BlobLocation] = []
-        for run in self._known():
+        for run in self._likeliest():
             for location in self._asking(
                 run, lambda run: _locate(run, prefix), _NOWHERE
             ):
+                self._last_hit = run.name
                 if location.frame.volume.volume_id in self._missing:
                     last.append(location)
                 else:
                     yield location
         yield from last
+
+    def _likeliest(self) -> list[StoredRun]:
+        """The runs, the one first that knew the last blob: files stay together."""
+        return sorted(self._known(), key=lambda run: run.name != self._last_hit)
 
     def _asking(
         self, run: StoredRun, ask: Callable[[StoredRun], _Result], otherwise: _Result
@@ -406,6 +413,11 @@ def _compare_run(
         if present.get(name) != size:
             gone.add(volume_id)
     return frozenset(known), frozenset(gone)
+
+
+def _length(info: ObjectInfo | StoredRun) -> tuple[bool, int]:
+    """What sorts runs by length: long ones have most of it in other objects."""
+    return info.name.startswith(names.LONG_INDEX), info.size
 
 
 def _digits_to_list(volumes: int) -> int:

@@ -99,14 +99,17 @@ def store_run(
     replaces: Sequence[bytes] = (),
 ) -> ObjectInfo:
     """Put an index run; ``rows`` sorted. Durable on return; memory stays flat."""
+    parts: list[bytes] = []
 
     def put_part(data: bytes) -> bytes:
         digest = content_hash(data)
         backend.put(names.object_name(names.PARTS, digest), data)
+        parts.append(digest)
         return digest
 
     sealer = build_run_sealer(keyring, random_bytes(SALT_BYTES))
     data = b"".join(build_run(sealer, rows, volumes, replaces, put_part))
-    name = names.object_name(names.INDEX, content_hash(data))
+    folder = names.LONG_INDEX if parts else names.INDEX
+    name = names.object_name(folder, content_hash(data))
     backend.put(name, data)
     return ObjectInfo(name, len(data))
