@@ -6,6 +6,7 @@ fetched again, and an error of the local disk only switches it off.
 
 import os
 from collections.abc import Callable, Container, Iterator
+from hashlib import blake2b
 from threading import Lock
 from typing import TypeVar
 
@@ -16,6 +17,7 @@ __all__ = ["CachingBackend"]
 
 _Result = TypeVar("_Result")
 _Data = bytes | bytearray | memoryview
+_HASH_BYTES = 32
 
 
 class CachingBackend:
@@ -28,7 +30,7 @@ class CachingBackend:
         disabled_reason: why the cache is out of use; ``None`` while it works.
     """
 
-    def __init__(  # noqa: PLR0913 - each is a limit of its own
+    def __init__(  # noqa: PLR0913 - two limits and two questions, all by name
         self,
         inner: Backend,
         directory: bytes,
@@ -38,6 +40,7 @@ class CachingBackend:
         max_object_bytes: int,
         max_total_bytes: int,
         keeps_fetched: bool = True,
+        max_whole_bytes: int | None = None,
     ) -> None:
         """Open the cache; if that fails it is disabled, and all goes to ``inner``.
 
@@ -52,6 +55,9 @@ class CachingBackend:
             keeps_fetched: fetch objects whole, and keep them. Otherwise only what
                 is put is kept, half of ``max_total_bytes`` at most, so that a large
                 session does not go through the local disk; ranges are passed on.
+            max_whole_bytes: of objects that are not known from a listing to be
+                this short, only the ranges asked for are fetched and kept; None:
+                every object is fetched whole.
         """
         self.disabled_reason: str | None = None
         self._inner = inner
@@ -61,7 +67,9 @@ class CachingBackend:
         self._max_object_bytes = max_object_bytes
         self._keeps_fetched = keeps_fetched
         self._may_put_bytes = max_total_bytes // 2
+        self._max_whole_bytes = max_whole_bytes
         self._too_large: set[str] = set()
+        self._short: set[str] = set()
         self._intact: set[str] = set()  # kept, and checked by this process
         self._lock = Lock()
         self._folder: CacheFolder | None = None
@@ -79,8 +87,8 @@ class CachingBackend:
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Serve a kept object from the local disk, else fetch it.
 
-        An object that may be kept is fetched whole, whatever part is wanted, unless
-        only what is put is kept.
+        A short object that may be kept is fetched whole, whatever part is wanted,
+        unless only what is put is kept.
         """
         if not self._may_keep(name):
             return self._inner.get(name, offset, length)
@@ -89,6 +97,8 @@ class CachingBackend:
             return data
         if not self._keeps_fetched:
             return self._inner.get(name, offset, length)
+        if length is not None and self._is_long(name):
+            return self._get_range(name, offset, length)
         return self._fetch(name, offset, length)
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -96,6 +106,8 @@ class CachingBackend:
         for info in self._inner.list(prefix):
             if info.size > self._max_object_bytes and self._cacheable(info.name):
                 self._note_too_large(info.name)
+            elif self._max_whole_bytes is not None:
+                self._note_length(info)
             yield info
 
     def delete(self, name: str) -> None:
@@ -139,6 +151,29 @@ class CachingBackend:
         with self._lock:
             self._may_put_bytes -= size
             return self._may_put_bytes >= 0
+
+    def _is_long(self, name: str) -> bool:
+        return self._max_whole_bytes is not None and name not in self._short
+
+    def _get_range(self, name: str, offset: int, length: int) -> bytes:
+        """A range of a long object, kept as a file of its own behind its hash."""
+        piece = f"{name}.{offset}-{length}"
+        kept = self._attempt(lambda folder: folder.read(piece))
+        if kept is not None:
+            data = kept[_HASH_BYTES:]
+            if _hash(piece, data) == kept[:_HASH_BYTES]:
+                return data
+            self._drop(piece)
+        data = self._inner.get(name, offset, length)
+        if len(data) == length:
+            kept = _hash(piece, data) + data
+            self._attempt(lambda folder: folder.write(piece, kept))
+        return data
+
+    def _note_length(self, info: ObjectInfo) -> None:
+        if info.size <= (self._max_whole_bytes or 0) and self._cacheable(info.name):
+            with self._lock:
+                self._short.add(info.name)
 
     def _fetch(self, name: str, offset: int, length: int | None) -> bytes:
         """Fetch an object that is not kept, and keep it unless it is too large."""
@@ -200,3 +235,10 @@ class CachingBackend:
     def _disable(self, error: OSError) -> None:
         reason = (error.strerror or str(error)).lower()
         self.disabled_reason = f"{os.fsdecode(self._directory)}: {reason}"
+
+
+def _hash(name: str, data: bytes) -> bytes:
+    """Of the data and whose they are: files may have been exchanged."""
+    digest = blake2b(name.encode("ascii"), digest_size=_HASH_BYTES)
+    digest.update(data)
+    return digest.digest()

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.clock import LocalZone, now_ns
+from chunkvault.cli.memory import recall_names, remember_names
 from chunkvault.cli.output import Output, printable
 from chunkvault.cli.process import forbid_inspection, keep_freed_memory
 from chunkvault.cli.reporters import ClosingReporter, JsonReporter, PlainReporter
@@ -141,9 +142,14 @@ class Context:
                 source, bases = remote(source, directory)
             extra_verify = self.settings.extra_verify
             secret = self.secret()
+            known = recall_names(self.settings, self.location) if use_cache else None
             try:
                 repository = open_repository(
-                    source, secret, extra_verify=extra_verify, bases=bases
+                    source,
+                    secret,
+                    extra_verify=extra_verify,
+                    bases=bases,
+                    recollection=known,
                 )
             except RepositoryNotFound as error:
                 where = describe(self.location)
@@ -152,6 +158,10 @@ class Context:
                 ) from error
             with repository:
                 yield repository
+                if use_cache:
+                    remember_names(
+                        self.settings, self.location, repository.recollection
+                    )
                 self._warn(repository)
 
     @contextmanager

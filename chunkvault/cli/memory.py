@@ -1,18 +1,26 @@
-"""What this machine remembers of a repository: the snapshots it has seen.
+"""What this machine remembers of a repository: snapshots seen, names of objects.
 
 A storage that loses a snapshot, or is rolled back to an earlier state, looks whole
-by itself. Only somebody who remembers can tell. The memory lies in the cache, and
-without a cache there is none.
+by itself. Only somebody who remembers can tell. Who knows the names of key slot and
+index runs opens it with one request. The memory lies in the cache, and without a
+cache there is none.
 """
 
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 from chunkvault.cli.settings import Settings
 from chunkvault.ids import RepositoryId
 
-__all__ = ["recall_snapshots", "remember_snapshots"]
+if TYPE_CHECKING:
+    from chunkvault.repository import Recollection
+
+__all__ = ["recall_names", "recall_snapshots", "remember_names", "remember_snapshots"]
+
+_MAX_BYTES = 1 << 20
 
 
 def recall_snapshots(settings: Settings, repository: RepositoryId) -> frozenset[str]:
@@ -45,6 +53,43 @@ def remember_snapshots(
             os.write(descriptor, "".join(f"{name}\n" for name in new).encode("ascii"))
         finally:
             os.close(descriptor)
+
+
+def recall_names(settings: Settings, location: str) -> "Recollection | None":
+    """The names of objects at a location; None if nothing is known."""
+    from chunkvault.repository import Recollection  # brings the cipher along
+
+    path = _names_path(settings, location)
+    if path is None:
+        return None
+    try:
+        with open(path, encoding="ascii") as file:
+            return Recollection.from_text(file.read(_MAX_BYTES))
+    except (OSError, ValueError):
+        return None
+
+
+def remember_names(
+    settings: Settings, location: str, recollection: "Recollection"
+) -> None:
+    """Remember these instead; a cache that cannot be written remembers nothing."""
+    path = _names_path(settings, location)
+    if path is None or recollection == recall_names(settings, location):
+        return
+    temporary = path + b"." + os.urandom(8).hex().encode()
+    with suppress(OSError):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
+            file.write(recollection.to_text())
+        os.replace(temporary, path)
+
+
+def _names_path(settings: Settings, location: str) -> bytes | None:
+    if settings.cache_directory is None:
+        return None
+    digest = blake2b(location.encode("utf-8", "surrogateescape"), digest_size=16)
+    return os.path.join(settings.cache_directory, b"names", digest.hexdigest().encode())
 
 
 def _path(settings: Settings, repository: RepositoryId) -> bytes | None:

@@ -11,7 +11,14 @@ import msgpack
 
 from chunkvault.errors import FormatError
 
-__all__ = ["MAX_PACKED_BYTES", "pack", "typed", "unpack", "unpack_canonical"]
+__all__ = [
+    "MAX_PACKED_BYTES",
+    "pack",
+    "typed",
+    "unpack",
+    "unpack_canonical",
+    "value_ends",
+]
 
 MAX_PACKED_BYTES = 32 << 20
 
@@ -67,6 +74,23 @@ def unpack_canonical(data: bytes | bytearray | memoryview) -> Any:  # noqa: ANN4
     if canonical != bytes(data):
         raise FormatError("record is not in canonical form")
     return value
+
+
+def value_ends(data: bytes) -> list[int]:
+    """Where each of the values ends that stand in ``data`` one after the other.
+
+    Nothing is decoded. Empty if that is not all that ``data`` consists of.
+    """
+    unpacker = msgpack.Unpacker(max_buffer_size=MAX_PACKED_BYTES)
+    ends: list[int] = []
+    try:
+        unpacker.feed(data)
+        while not ends or ends[-1] < len(data):
+            unpacker.skip()
+            ends.append(unpacker.tell())
+    except (ValueError, msgpack.UnpackException):
+        return []
+    return ends
 
 
 def typed(value: object, kind: type[_Value]) -> _Value:

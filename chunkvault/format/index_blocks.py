@@ -4,10 +4,11 @@ Every block is a msgpack array, compressed as one Zstandard frame behind its pla
 length.
 """
 
-from collections.abc import Sequence
+import struct
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import repeat
+from typing import Any, NamedTuple
 
 from chunkvault.codec.compression import Compressor, expand
 from chunkvault.codec.packing import pack, unpack_canonical
@@ -23,14 +24,14 @@ __all__ = [
     "RUN_HEADER_BYTES",
     "VOLUMES_PER_BLOCK",
     "BlobBlock",
-    "Fence",
     "IndexRow",
+    "VolumeBlock",
     "VolumeRecord",
     "decode_blob_block",
-    "decode_fence",
+    "decode_section",
     "decode_volume_block",
     "encode_blob_block",
-    "encode_fence",
+    "encode_section",
     "encode_volume_block",
 ]
 
@@ -38,6 +39,7 @@ RUN_HEADER_BYTES = 48
 ROWS_PER_BLOCK = 1024
 VOLUMES_PER_BLOCK = 64
 _MAX_SECTION_BYTES = 16 << 20
+_PREFIX = struct.Struct(f"{PREFIX_BYTES}s")
 
 
 class IndexRow(NamedTuple):
@@ -81,27 +83,6 @@ class VolumeRecord:
     frames: tuple[FrameRecord, ...] = field(repr=False, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Fence:
-    """Where the blocks of a run are.
-
-    Attributes:
-        first_prefixes: of each blob block, joined.
-        blob_ends: offset behind each blob block.
-        volume_ends: offset behind each volume block.
-        row_count: blobs in the run.
-        volume_count: volumes in the run.
-        replaces: hashes of runs that this one was merged from.
-    """
-
-    first_prefixes: bytes
-    blob_ends: Sequence[int]
-    volume_ends: Sequence[int]
-    row_count: int
-    volume_count: int
-    replaces: tuple[bytes, ...]
-
-
 class BlobBlock(NamedTuple):
     """A decoded block; columns of equal length, sorted by prefix.
 
@@ -130,6 +111,38 @@ class BlobBlock(NamedTuple):
             base,
         )
 
+    def rows(self, numbering: Sequence[int]) -> list[IndexRow]:
+        """All rows, with ``numbering`` of their volumes' numbers for the numbers."""
+        # By columns, at the speed of C: runs of millions of rows are merged.
+        prefixes = (prefix for (prefix,) in _PREFIX.iter_unpack(self.prefixes))
+        volumes = map(numbering.__getitem__, self.volumes)
+        columns = (self.frames, self.offsets, self.lengths, self.lengths)
+        rows = list(map(IndexRow._make, zip(prefixes, volumes, *columns, repeat(None))))
+        for number, (base, plain) in self.deltas.items():
+            rows[number] = rows[number]._replace(plain_length=plain, base=base)
+        return rows
+
+
+class VolumeBlock:
+    """A block of volumes; each is decoded when it is asked for.
+
+    Thousands are held, and of most only the id and the size are wanted.
+    """
+
+    def __init__(self, rows: list[list[Any]]) -> None:
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, number: int) -> VolumeRecord:
+        return _decode_volume(self._rows[number])
+
+    def sizes(self) -> Iterator[tuple[VolumeId, int, int]]:
+        """Id, kind and size of each."""
+        for row in self._rows:
+            yield VolumeId(row[0]), parse_kind(row[2]), row[1]
+
 
 def decode_blob_block(plain: bytes) -> BlobBlock:
     """The rows of a block.
@@ -137,7 +150,7 @@ def decode_blob_block(plain: bytes) -> BlobBlock:
     Raises:
         FormatError: the columns contradict each other.
     """
-    columns = _unpacked(plain)
+    columns = decode_section(plain)
     if not isinstance(columns, list) or len(columns) != 8:
         raise FormatError("a block of an index run makes no sense")
     count = len(columns[5]) if isinstance(columns[5], bytes) else 0
@@ -154,16 +167,18 @@ def decode_blob_block(plain: bytes) -> BlobBlock:
     )
 
 
-def decode_volume_block(plain: bytes) -> list[VolumeRecord]:
+def decode_volume_block(plain: bytes) -> VolumeBlock:
     """The volumes of a block.
 
     Raises:
         FormatError: a record makes no sense.
     """
-    rows = _unpacked(plain)
+    rows = decode_section(plain)
     if not isinstance(rows, list) or not 0 < len(rows) <= VOLUMES_PER_BLOCK:
         raise FormatError("a block of volumes makes no sense")
-    return [_decode_volume(row) for row in rows]
+    for row in rows:
+        _check_volume(row)
+    return VolumeBlock(rows)
 
 
 def encode_blob_block(rows: Sequence[IndexRow]) -> bytes:
@@ -177,7 +192,7 @@ def encode_blob_block(rows: Sequence[IndexRow]) -> bytes:
         for base, plain_length in zip(bases, plain_lengths, strict=True)
         if base is not None
     ]
-    return _packed(
+    return encode_section(
         [
             b"".join(prefixes),
             encode_u32(volumes),
@@ -209,7 +224,7 @@ def _decode_deltas(
 
 def encode_volume_block(volumes: Sequence[VolumeRecord]) -> bytes:
     """Undone by `decode_volume_block`."""
-    return _packed(
+    return encode_section(
         [
             [
                 volume.volume_id,
@@ -224,7 +239,7 @@ def encode_volume_block(volumes: Sequence[VolumeRecord]) -> bytes:
     )
 
 
-def _decode_volume(row: object) -> VolumeRecord:
+def _check_volume(row: object) -> None:
     if not isinstance(row, list) or len(row) != 6:
         raise FormatError("a volume of the index makes no sense")
     volume_id, size, header, stored, plain, codecs = row
@@ -237,11 +252,17 @@ def _decode_volume(row: object) -> VolumeRecord:
         or len(header) != HEADER_BYTES
     ):
         raise FormatError("a volume of the index makes no sense")
+    parse_kind(header)
+    decode_u8(codecs, count)
+    decode_u32(stored, count)
+    decode_u32(plain, count)
+
+
+def _decode_volume(row: list[Any]) -> VolumeRecord:
+    volume_id, size, header, stored, plain, codecs = row
+    count = len(codecs)
     frames = zip(
-        decode_u32(stored, count),
-        decode_u32(plain, count),
-        decode_u8(codecs, count),
-        strict=True,
+        decode_u32(stored, count), decode_u32(plain, count), codecs, strict=True
     )
     return VolumeRecord(
         VolumeId(volume_id),
@@ -252,70 +273,18 @@ def _decode_volume(row: object) -> VolumeRecord:
     )
 
 
-def encode_fence(fence: Fence) -> bytes:
-    """Undone by `decode_fence`."""
-    return _packed(
-        [
-            fence.first_prefixes,
-            list(fence.blob_ends),
-            list(fence.volume_ends),
-            fence.row_count,
-            fence.volume_count,
-            list(fence.replaces),
-        ]
-    )
-
-
-def decode_fence(plain: bytes, fence_offset: int) -> Fence:
-    """The fence of a run whose fence begins at ``fence_offset``.
-
-    Raises:
-        FormatError: it points outside the run, or contradicts itself.
-    """
-    value = _unpacked(plain)
-    if not isinstance(value, list) or len(value) != 6:
-        raise FormatError("the fence of an index run makes no sense")
-    if not _has_fence_types(*value):
-        raise FormatError("the fence of an index run makes no sense")
-    firsts, blob_ends, volume_ends, row_count, volume_count, replaces = value
-    ends = [RUN_HEADER_BYTES, *blob_ends, *volume_ends]
-    if (
-        len(firsts) != len(blob_ends) * PREFIX_BYTES
-        or any(left >= right for left, right in pairwise(ends))
-        or ends[-1] > fence_offset
-        or not 0 <= row_count <= len(blob_ends) * ROWS_PER_BLOCK
-        or not 0 <= volume_count <= len(volume_ends) * VOLUMES_PER_BLOCK
-    ):
-        raise FormatError("the fence of an index run makes no sense")
-    return Fence(
-        firsts, blob_ends, volume_ends, row_count, volume_count, tuple(replaces)
-    )
-
-
-def _has_fence_types(
-    firsts: object,
-    blob_ends: object,
-    volume_ends: object,
-    row_count: object,
-    volume_count: object,
-    replaces: object,
-) -> bool:
-    return (
-        isinstance(firsts, bytes)
-        and isinstance(blob_ends, list)
-        and isinstance(volume_ends, list)
-        and isinstance(replaces, list)
-        and {int} == set(map(type, [*blob_ends, *volume_ends, row_count, volume_count]))
-        and all(isinstance(name, bytes) and len(name) == ID_BYTES for name in replaces)
-    )
-
-
-def _packed(value: object) -> bytes:
+def encode_section(value: object) -> bytes:
+    """A block or fence: msgpack, compressed behind its plain length."""
     packed = pack(value)
     return len(packed).to_bytes(4, "little") + Compressor().compress(packed)
 
 
-def _unpacked(plain: bytes) -> object:
+def decode_section(plain: bytes) -> object:
+    """Undo `encode_section`.
+
+    Raises:
+        DamageError: it does not expand, or is not msgpack.
+    """
     length = int.from_bytes(plain[:4], "little")
     if length > _MAX_SECTION_BYTES:
         raise FormatError("a section of an index run is too long")

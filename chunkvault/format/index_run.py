@@ -5,11 +5,12 @@ sorted by the first 16 bytes of the blob's id, in blocks that are sealed one by
 one, so that a lookup reads the fence and one block, not the run::
 
     header         48 bytes
-    blob blocks    up to 1,024 rows each
+    blob blocks    1,024 rows each, the last one what is left
     volume blocks  up to 64 volumes each: header, size and frames of each
+    filters        two bytes of each row, for 256 blocks each
     padding        sealed zeros
-    fence          first prefix and end of each blob block, end of each volume block
-    footer         where the fence is, the last 40 bytes
+    fence          first prefix and end of each blob block, ends of the others
+    footer         the header again, and where the fence is; the last 88 bytes
 
 Header::
 
@@ -23,10 +24,14 @@ Blocks and fence are msgpack, compressed, behind their plain length, sealed unde
 a key of the run; the nonce is the number of the section. A row names its volume
 by its place in the run, and the header of each volume is kept with it: reading a
 blob takes no request for a header.
+
+The sections of a long run lie in parts, objects of their own that have nothing but
+sections; only padding, fence and footer stand in the run. So a run of any length
+is written with flat memory, and opened with one request for its end.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -39,15 +44,21 @@ from chunkvault.format.index_blocks import (
     RUN_HEADER_BYTES,
     VOLUMES_PER_BLOCK,
     BlobBlock,
-    Fence,
     IndexRow,
+    VolumeBlock,
     VolumeRecord,
     decode_blob_block,
-    decode_fence,
     decode_volume_block,
     encode_blob_block,
-    encode_fence,
     encode_volume_block,
+)
+from chunkvault.format.index_fence import (
+    BLOCKS_PER_FILTER,
+    Fence,
+    RunPart,
+    decode_fence,
+    encode_fence,
+    filter_of,
 )
 from chunkvault.format.padding import MAX_PADDING, padded_size
 from chunkvault.format.subkeys import Keyring
@@ -61,7 +72,7 @@ __all__ = [
     "open_run_header",
 ]
 
-RUN_FOOTER_BYTES = 24 + TAG_BYTES
+RUN_FOOTER_BYTES = RUN_HEADER_BYTES + 24 + TAG_BYTES
 SALT_BYTES = 32
 
 _MAGIC = b"CVINDEXR"
@@ -69,9 +80,11 @@ _HEADER = struct.Struct("<8sB3sI32s")
 _FOOTER = struct.Struct("<QQQ")
 _SUITE = 1
 _VOLUME_SECTION = 1 << 32
+_FILTER_SECTION = 3 << 32
 _FENCE_SECTION = 1 << 33
 _FOOTER_SECTION = _FENCE_SECTION + 1
 _PADDING_SECTION = _FENCE_SECTION + 2
+_PART_BYTES = 16 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +98,7 @@ class RunSealer:
     def seal_footer(self, fence_offset: int, fence_length: int, padding: int) -> bytes:
         """The last `RUN_FOOTER_BYTES`."""
         footer = _FOOTER.pack(fence_offset, fence_length, padding)
-        return self.seal_section(_FOOTER_SECTION, footer)
+        return self.header + self.seal_section(_FOOTER_SECTION, footer)
 
     def open_footer(self, data: bytes, run_size: int) -> tuple[int, int]:
         """Offset and sealed length of the fence.
@@ -93,9 +106,11 @@ class RunSealer:
         Raises:
             DamageError: it is not the footer of this run.
         """
-        offset, length, padding = _FOOTER.unpack(
-            self.open_section(_FOOTER_SECTION, data)
-        )
+        if data[:RUN_HEADER_BYTES] != self.header:
+            raise FormatError("an index run does not end as it begins")
+        sealed = data[RUN_HEADER_BYTES:]
+        footer = self.open_section(_FOOTER_SECTION, sealed)
+        offset, length, padding = _FOOTER.unpack(footer)
         if (
             offset + length + RUN_FOOTER_BYTES != run_size
             or not TAG_BYTES <= padding <= MAX_PADDING
@@ -120,13 +135,21 @@ class RunSealer:
         """
         return decode_blob_block(self.open_section(number, data))
 
-    def open_volume_block(self, number: int, data: bytes) -> list[VolumeRecord]:
+    def open_volume_block(self, number: int, data: bytes) -> VolumeBlock:
         """The volumes of a block from its sealed bytes.
 
         Raises:
             DamageError: it is not that block of this run.
         """
         return decode_volume_block(self.open_section(_VOLUME_SECTION + number, data))
+
+    def open_filter(self, number: int, data: bytes) -> bytes:
+        """A filter from its sealed bytes.
+
+        Raises:
+            DamageError: it is not that filter of this run.
+        """
+        return self.open_section(_FILTER_SECTION + number, data)
 
     def seal_section(self, number: int, plain: bytes) -> bytes:
         """Seal one section; a number is used once in a run."""
@@ -171,33 +194,80 @@ def build_run(
     rows: Iterable[IndexRow],
     volumes: Iterable[VolumeRecord],
     replaces: Sequence[bytes] = (),
+    put_part: Callable[[bytes], bytes] | None = None,
 ) -> Iterator[bytes]:
     """The pieces of a run's bytes, in order; ``rows`` sorted by prefix.
 
-    Holds one block at a time, and the fence.
+    Holds one block at a time, the filters, the fence, and one part.
+
+    Args:
+        sealer: of this run.
+        rows: what it lists.
+        volumes: that the rows name by their place here.
+        replaces: hashes of the runs that this one makes superfluous.
+        put_part: stores a part and gives its hash; without it there are none.
     """
-    offset = RUN_HEADER_BYTES
-    yield sealer.header
-    firsts, blob_ends, row_count = bytearray(), [], 0
+    body = _Body(put_part)
+    firsts, filters, row_count = bytearray(), [bytearray()], 0
     for number, group in enumerate(_groups(rows, ROWS_PER_BLOCK)):
-        section = sealer.seal_section(number, encode_blob_block(group))
+        body.add(sealer.seal_section(number, encode_blob_block(group)))
         firsts += group[0].prefix
         row_count += len(group)
-        offset += len(section)
-        blob_ends.append(offset)
-        yield section
-    volume_ends, volume_count = [], 0
+        if number and number % BLOCKS_PER_FILTER == 0:
+            filters.append(bytearray())
+        filters[-1] += filter_of([row.prefix for row in group])
+    blob_ends = body.take_ends()
+    volume_count = 0
     for number, batch in enumerate(_groups(volumes, VOLUMES_PER_BLOCK)):
         plain = encode_volume_block(batch)
-        section = sealer.seal_section(_VOLUME_SECTION + number, plain)
+        body.add(sealer.seal_section(_VOLUME_SECTION + number, plain))
         volume_count += len(batch)
-        offset += len(section)
-        volume_ends.append(offset)
-        yield section
-    fence = Fence(
-        bytes(firsts), blob_ends, volume_ends, row_count, volume_count, tuple(replaces)
-    )
-    yield from _build_end(sealer, offset, fence)
+    volume_ends = body.take_ends()
+    for number, bits in enumerate(filters if row_count else ()):
+        body.add(sealer.seal_section(_FILTER_SECTION + number, bytes(bits)))
+    counts = (row_count, volume_count)
+    ends = (blob_ends, volume_ends, body.take_ends())
+    rest = body.finish()
+    fence = Fence(bytes(firsts), *ends, *counts, tuple(replaces), tuple(body.parts))
+    yield sealer.header
+    yield rest
+    yield from _build_end(sealer, RUN_HEADER_BYTES + len(rest), fence)
+
+
+class _Body:
+    """Sections, in parts or in the run itself."""
+
+    def __init__(self, put_part: Callable[[bytes], bytes] | None) -> None:
+        self.parts: list[RunPart] = []
+        self._put_part = put_part
+        self._pending = bytearray()
+        self._ends: list[int] = []
+        self._end = RUN_HEADER_BYTES
+
+    def add(self, section: bytes) -> None:
+        """The next section."""
+        self._pending += section
+        self._end += len(section)
+        self._ends.append(self._end)
+        if len(self._pending) >= _PART_BYTES:
+            self._flush()
+
+    def take_ends(self) -> list[int]:
+        """The ends of the sections since this was last asked."""
+        ends, self._ends = self._ends, []
+        return ends
+
+    def finish(self) -> bytes:
+        """What stands in the run itself: of a run with parts nothing."""
+        if self.parts and self._pending:
+            self._flush()
+        return bytes(self._pending)
+
+    def _flush(self) -> None:
+        if self._put_part is not None:
+            data = bytes(self._pending)
+            self._pending.clear()
+            self.parts.append(RunPart(self._put_part(data), len(data)))
 
 
 def _build_end(sealer: RunSealer, offset: int, fence: Fence) -> Iterator[bytes]:

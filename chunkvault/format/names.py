@@ -6,6 +6,8 @@
 ``chunks/HH/H``       volume of chunks
 ``trees/HH/H``        volume of trees and content lists
 ``index/H``           index run
+``index/long/H``      index run with parts
+``parts/H``           part of a long index run
 ``snapshots/T-G-H``   snapshot: time, tag of (host, paths), hash
 ====================  ==========================================================
 
@@ -26,6 +28,8 @@ __all__ = [
     "CONFIG",
     "INDEX",
     "KEYS",
+    "LONG_INDEX",
+    "PARTS",
     "SNAPSHOTS",
     "TAG_BYTES",
     "VOLUME_FOLDERS",
@@ -41,6 +45,8 @@ __all__ = [
 CONFIG = "config"
 KEYS = "keys/"
 INDEX = "index/"
+LONG_INDEX = "index/long/"
+PARTS = "parts/"
 SNAPSHOTS = "snapshots/"
 VOLUME_FOLDERS = {BlobKind.CHUNK: "chunks/", BlobKind.TREE: "trees/"}
 
@@ -63,7 +69,7 @@ class SnapshotName(NamedTuple):
 
 
 def object_name(folder: str, identifier: bytes) -> str:
-    """``keys/…`` or ``index/…`` for an object with this hash."""
+    """``keys/…``, ``index/…`` or ``parts/…`` for an object with this hash."""
     return folder + identifier.hex()
 
 

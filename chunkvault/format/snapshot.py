@@ -15,7 +15,7 @@ both with the record: an object under another's name is not taken for it.
 """
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from chunkvault.codec.hashing import content_hash
@@ -64,6 +64,8 @@ class Snapshot:
         program: what wrote it.
         excludes: the patterns, as given.
         totals: of the whole snapshot.
+        hints: where some of its trees are: nothing, or a blob block and a volume
+            block, as in index runs; may be out of date.
     """
 
     time_ns: int
@@ -76,6 +78,7 @@ class Snapshot:
     program: str
     excludes: tuple[str, ...]
     totals: Totals
+    hints: tuple[bytes, ...] = field(default=(), repr=False, compare=False)
 
 
 class StoredSnapshot(NamedTuple):
@@ -125,6 +128,7 @@ assert _HEADER.size == 16 + NONCE_BYTES
 
 def _to_map(snapshot: Snapshot) -> dict[str, Any]:
     totals = snapshot.totals
+    hints = {"hints": list(snapshot.hints)} if snapshot.hints else {}
     return {
         "time_ns": snapshot.time_ns,
         "host": _to_bytes(snapshot.host),
@@ -136,6 +140,7 @@ def _to_map(snapshot: Snapshot) -> dict[str, Any]:
         "program": snapshot.program,
         "excludes": [_to_bytes(text) for text in snapshot.excludes],
         "totals": [totals.files, totals.directories, totals.others, totals.bytes],
+        **hints,
     }
 
 
@@ -163,6 +168,7 @@ def _parse(fields: object) -> Snapshot:
         program=typed(fields["program"], str),
         excludes=tuple(_to_text(text) for text in fields["excludes"]),
         totals=Totals(files=files, directories=directories, others=others, bytes=size),
+        hints=tuple(typed(hint, bytes) for hint in fields.get("hints", [])),
     )
 
 

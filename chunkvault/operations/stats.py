@@ -16,6 +16,7 @@ _FOLDERS = {
     names.VOLUME_FOLDERS[BlobKind.CHUNK]: "chunk volumes",
     names.VOLUME_FOLDERS[BlobKind.TREE]: "tree volumes",
     names.INDEX: "index runs",
+    names.PARTS: "parts of index runs",
     names.SNAPSHOTS: "snapshots",
     names.KEYS: "key slots",
     names.CONFIG: "config",

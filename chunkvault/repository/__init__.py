@@ -11,6 +11,7 @@ from chunkvault.repository.locations import (
     FrameLocation,
     frame_locations,
 )
+from chunkvault.repository.recollection import Recollection
 from chunkvault.repository.repository import (
     DEFAULT_SETTINGS,
     Repository,
@@ -29,6 +30,7 @@ __all__ = [
     "DeviceKey",
     "FrameLocation",
     "Passphrase",
+    "Recollection",
     "RemoteStore",
     "Repository",
     "Secret",

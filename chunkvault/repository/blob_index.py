@@ -6,6 +6,7 @@ from threading import RLock
 from typing import TypeVar
 
 from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.codec.sealing import random_bytes
 from chunkvault.errors import DamageError, ObjectNotFound
 from chunkvault.format import names
 from chunkvault.format.directory import BlobRecord
@@ -19,13 +20,17 @@ from chunkvault.repository.locations import (
     frame_locations,
     place_blob,
 )
+from chunkvault.repository.section_cache import SectionCache
 from chunkvault.repository.stored_run import StoredRun
 
 __all__ = ["BlobIndex"]
 
 _Result = TypeVar("_Result")
-_NO_VOLUMES: Sequence[VolumeRecord] = ()
 _NOWHERE: Sequence[BlobLocation] = ()
+_NO_NAMES: frozenset[str] = frozenset()
+_MAX_HINTS = 4096
+_FEW_VOLUMES = 1000
+"""So many are listed each time: it is one page of a listing, one request."""
 
 
 class BlobIndex:
@@ -36,27 +41,56 @@ class BlobIndex:
     an index run loses nothing. Any thread.
     """
 
-    def __init__(self, backend: Backend, keyring: Keyring) -> None:
+    def __init__(
+        self, backend: Backend, keyring: Keyring, remembered: Sequence[ObjectInfo] = ()
+    ) -> None:
+        """Look at nothing yet.
+
+        Args:
+            backend: where the runs are.
+            keyring: opens them.
+            remembered: runs that are probably there. A blob that they know need
+                not be looked for in a listing; for anything else they are listed.
+        """
         self.problems: list[DamageError] = []
         self._backend = backend
         self._keyring = keyring
         self._runs: list[StoredRun] | None = None
+        self._is_listed = False
+        self._is_settled = False
+        self._sections = SectionCache()
         self._dropped: set[str] = set()
+        self._own: set[str] = set()
+        self._last_hit = ""
+        self._hints: dict[bytes, BlobLocation] = {}
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
         self._missing: frozenset[bytes] = frozenset()
         self._distrusted: frozenset[bytes] = frozenset()
         self._has_read_directories = False
         self._lock = RLock()
+        if remembered:
+            self._runs = [self._stored(info) for info in remembered]
+
+    @property
+    def known_runs(self) -> list[ObjectInfo]:
+        """The runs that are known by now, for the next time."""
+        with self._lock:
+            return [ObjectInfo(run.name, run.size) for run in self._runs or []]
 
     @property
     def runs(self) -> list[StoredRun]:
-        """The runs in use, those that others replace left out; one listing."""
+        """The runs in use, those that others replace left out.
+
+        Takes one listing, and reads the fence of every run.
+        """
         with self._lock:
-            if self._runs is None:
+            if not self._is_listed:
                 self.refresh()
-            assert self._runs is not None, "refresh sets the runs"
-            return list(self._runs)
+            if not self._is_settled:
+                self._is_settled = True
+                self._drop_replaced()
+            return list(self._runs or [])
 
     def refresh(self) -> None:
         """List the runs again; those already open stay open."""
@@ -67,15 +101,42 @@ class BlobIndex:
                 for info in self._backend.list(names.INDEX)
                 if names.hash_in_name(info.name) and info.name not in self._dropped
             ]
-            self._runs = [
-                known.get(info.name) or StoredRun(self._backend, self._keyring, info)
-                for info in infos
-            ]
-            self._drop_replaced()
+            # The largest knows most: who looks for one blob rarely asks a second run.
+            infos.sort(key=_length, reverse=True)
+            self._runs = [known.get(info.name) or self._stored(info) for info in infos]
+            self._is_listed = True
+            self._is_settled = False
+
+    def _known(self) -> list[StoredRun]:
+        """Without a request if possible; some may be replaced, and say the same."""
+        with self._lock:
+            if self._runs is None:
+                self.refresh()
+            return list(self._runs or [])
+
+    def _stored(self, info: ObjectInfo) -> StoredRun:
+        return StoredRun(self._backend, self._keyring, info, self._sections)
 
     def find(self, prefix: bytes) -> BlobLocation | None:
         """One place where the blob is, or None."""
         return next(self.candidates(prefix), None)
+
+    def find_recent(self, prefix: bytes) -> BlobLocation | None:
+        """As `find`, in what this process stored and in hints: at next to no cost."""
+        for run in self._known():
+            if run.name in self._own:
+                for location in self._asking(
+                    run, lambda run: _locate(run, prefix), _NOWHERE
+                ):
+                    return location
+        return self._hints.get(prefix)
+
+    def add_hints(self, hints: dict[bytes, BlobLocation]) -> None:
+        """Where some blobs are, probably: those of the snapshots read last."""
+        with self._lock:
+            if len(self._hints) > _MAX_HINTS:
+                self._hints = {}
+            self._hints = self._hints | hints
 
     def find_listed(self, prefix: bytes) -> BlobLocation | None:
         """As `find`, but content with what is known: nothing more is read."""
@@ -84,9 +145,18 @@ class BlobIndex:
     def candidates(self, prefix: bytes) -> Iterator[BlobLocation]:
         """Every place where the blob is: it may have been stored more than once."""
         found_any = False
+        hint = self._hints.get(prefix)
+        if hint is not None and hint.frame.volume.volume_id not in self._missing:
+            found_any = True
+            yield hint
         for location in self._find_all(prefix):
             found_any = True
             yield location
+        if not self._is_listed:
+            self.refresh()
+            for location in self._find_all(prefix):
+                found_any = True
+                yield location
         if self._has_read_directories:
             return
         self.adopt_unlisted()
@@ -104,10 +174,9 @@ class BlobIndex:
             return any(map(self._is_whole, self._find_all(prefix)))
         if prefix in self._loose:
             return True
-        runs = self._runs if self._runs is not None else self.runs
         return any(
-            self._asking(run, lambda run: run.volumes_with(prefix), _NO_VOLUMES)
-            for run in runs
+            self._asking(run, lambda run: run.holds(prefix), False)  # noqa: FBT003
+            for run in self.runs
         )
 
     def _is_whole(self, location: BlobLocation) -> bool:
@@ -142,8 +211,9 @@ class BlobIndex:
     def add_run(self, info: ObjectInfo) -> None:
         """A run that was just stored."""
         with self._lock:
-            run = StoredRun(self._backend, self._keyring, info)
-            self._runs = [*(self._runs or []), run]
+            runs = [*(self._runs or []), self._stored(info)]
+            self._runs = sorted(runs, key=_length, reverse=True)
+            self._own.add(info.name)
 
     def replace_runs(self, info: ObjectInfo, replaced: Sequence[StoredRun]) -> None:
         """A run that was just merged from others, which are not used any more."""
@@ -153,18 +223,37 @@ class BlobIndex:
             self.add_run(info)
 
     def volumes(self) -> Iterator[VolumeRecord]:
-        """Every volume that some run lists, once; then the loose ones."""
+        """Every volume that some run lists, once; then the loose ones.
+
+        Holds a block of them at a time, and the ids.
+        """
         seen: set[bytes] = set()
         for run in self.runs:
-            for volume in self._asking(
-                run, lambda run: list(run.volumes()), _NO_VOLUMES
-            ):
+            volumes = run.volumes()
+            while volume := self._asking(run, lambda _: next(volumes, None), None):  # noqa: B023 - asked at once
                 if volume.volume_id not in seen:
                     seen.add(volume.volume_id)
                     yield volume
         for volume in list(self._loose_volumes.values()):
             if volume.volume_id not in seen:
                 yield volume
+
+    def look_at_volumes(self) -> dict[str, tuple[VolumeRecord, list[BlobRecord]]]:
+        """As `adopt_unlisted`, but of many volumes a part drawn by lot is listed.
+
+        Listing a thousand volumes is one request; a repository of a terabyte has
+        80 times as many, and every backup begins with this. Only if something in
+        the part is not as the index says, all are listed.
+        """
+        with self._lock:
+            count = sum(run.fence.volume_count for run in self.runs)
+            digits = _digits_to_list(count)
+            if digits:
+                lot = random_bytes(1).hex()[:digits]
+                present = list_volumes(self._backend, lot)
+                if not any(self._compare(present, lot)):
+                    return {}
+            return self.adopt_unlisted()
 
     def adopt_unlisted(self) -> dict[str, tuple[VolumeRecord, list[BlobRecord]]]:
         """Compare with the volumes that are there, and read the unlisted ones.
@@ -179,26 +268,29 @@ class BlobIndex:
         with self._lock:
             self._has_read_directories = True
             present = list_volumes(self._backend)
-            listed = self._listed_volumes()
-            self._missing = self._distrusted | frozenset(
-                volume_id
-                for name, (volume_id, size) in listed.items()
-                if present.get(name) != size
-            )
+            unlisted, missing = self._compare(present)
+            self._missing = self._distrusted | missing
             adopted = {}
-            for name in sorted(present.keys() - listed.keys()):
+            for name in sorted(unlisted):
                 found = self._adopt(ObjectInfo(name, present[name]))
                 if found is not None:
                     adopted[name] = found
             return adopted
 
-    def _listed_volumes(self) -> dict[str, tuple[VolumeId, int]]:
-        """Id and size by name: what stays of each record is small."""
-        listed: dict[str, tuple[VolumeId, int]] = {}
+    def _compare(
+        self, present: dict[str, int], lot: str = ""
+    ) -> tuple[set[str], frozenset[bytes]]:
+        """Names of volumes that no run lists, and ids of those that are not there."""
+        unlisted = set(present)
+        missing: set[bytes] = set()
         for run in self.runs:
-            nothing: dict[str, tuple[VolumeId, int]] = {}
-            listed.update(self._asking(run, _volume_sizes, nothing))
-        return listed
+            nothing: tuple[frozenset[str], frozenset[bytes]] = (_NO_NAMES, frozenset())
+            known, gone = self._asking(
+                run, lambda run: _compare_run(run, present, lot), nothing
+            )
+            unlisted -= known
+            missing |= gone
+        return unlisted, frozenset(missing)
 
     @property
     def missing_volumes(self) -> frozenset[bytes]:
@@ -224,15 +316,20 @@ class BlobIndex:
         if loose is not None:
             yield loose
         last: list[BlobLocation] = []
-        for run in self.runs:
+        for run in self._likeliest():
             for location in self._asking(
                 run, lambda run: _locate(run, prefix), _NOWHERE
             ):
+                self._last_hit = run.name
                 if location.frame.volume.volume_id in self._missing:
                     last.append(location)
                 else:
                     yield location
         yield from last
+
+    def _likeliest(self) -> list[StoredRun]:
+        """The runs, the one first that knew the last blob: files stay together."""
+        return sorted(self._known(), key=lambda run: run.name != self._last_hit)
 
     def _asking(
         self, run: StoredRun, ask: Callable[[StoredRun], _Result], otherwise: _Result
@@ -247,6 +344,9 @@ class BlobIndex:
 
     def _drop_missing(self, run: StoredRun) -> None:
         with self._lock:
+            if not self._is_listed:
+                self.refresh()
+                return
             before = {other.name for other in self._runs or []}
             problem = DamageError(
                 f"index run {run.name} is missing", object_name=run.name
@@ -298,11 +398,30 @@ def _locate(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
     return locations
 
 
-def _volume_sizes(run: StoredRun) -> dict[str, tuple[VolumeId, int]]:
-    return {
-        names.volume_name(volume.kind, volume.volume_id): (
-            volume.volume_id,
-            volume.size,
-        )
-        for volume in run.volumes()
-    }
+def _compare_run(
+    run: StoredRun, present: dict[str, int], lot: str
+) -> tuple[frozenset[str], frozenset[bytes]]:
+    """Which of the volumes that are present the run lists, and which it misses."""
+    known, gone = set(), set()
+    for volume_id, kind, size in run.volume_sizes():
+        if lot and not volume_id.hex().startswith(lot):
+            continue
+        name = names.volume_name(kind, volume_id)
+        if name in present:
+            known.add(name)
+        if present.get(name) != size:
+            gone.add(volume_id)
+    return frozenset(known), frozenset(gone)
+
+
+def _length(info: ObjectInfo | StoredRun) -> tuple[bool, int]:
+    """What sorts runs by length: long ones have most of it in other objects."""
+    return info.name.startswith(names.LONG_INDEX), info.size
+
+
+def _digits_to_list(volumes: int) -> int:
+    """How many first digits of a name leave about a page of so many volumes."""
+    digits = 0
+    while volumes > _FEW_VOLUMES << 4 * digits and digits < 2:
+        digits += 1
+    return digits

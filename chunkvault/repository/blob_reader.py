@@ -1,14 +1,16 @@
 """Blobs out: fetch frames, open them, take blobs from them, check every id."""
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import lru_cache
 from threading import Lock
 
 from chunkvault.backends.base import Backend
 from chunkvault.codec.compression import expand, expand_delta
+from chunkvault.codec.packing import value_ends
 from chunkvault.errors import DamageError, ObjectNotFound
-from chunkvault.format.blob import PREFIX_BYTES
+from chunkvault.format.blob import PREFIX_BYTES, BlobKind
 from chunkvault.format.directory import CODEC_STORED
 from chunkvault.format.subkeys import Keyring
 from chunkvault.format.volume import VolumeSealer, open_header
@@ -19,6 +21,8 @@ from chunkvault.repository.locations import BlobLocation, FrameLocation
 __all__ = ["BlobReader"]
 
 _CACHE_BYTES = 32 << 20
+_UNSPLIT_FRAMES = 8
+_MAX_NEIGHBOURS = 50_000
 _RANGE_BYTES = 4 << 20
 """Frames that follow each other are read in ranges up to this."""
 
@@ -49,6 +53,9 @@ class BlobReader:
         self._frames: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()
         self._cached_bytes = 0
         self._lock = Lock()
+        self._unsplit: deque[FrameLocation] = deque(maxlen=_UNSPLIT_FRAMES)
+        self._neighbours: dict[bytes, BlobLocation] = {}
+        self._split_frames: set[tuple[bytes, int]] = set()
         self._sealer = lru_cache(maxsize=256)(self._open_header)
 
     def load(self, kind: int, blob_id: BlobId) -> bytes:
@@ -58,9 +65,11 @@ class BlobReader:
             DamageError: no place has it; names the object of the last one tried.
         """
         failure: DamageError | None = None
-        for location in self._index.candidates(blob_id[:PREFIX_BYTES]):
+        for location in self._places(kind, blob_id[:PREFIX_BYTES]):
             try:
                 content = self._frame(location.frame)
+                if kind == BlobKind.TREE:
+                    self._unsplit.append(location.frame)
                 return self.extract(kind, blob_id, location, content)
             except DamageError as error:
                 if error.object_name == location.frame.object_name:
@@ -204,12 +213,42 @@ class BlobReader:
             raise DamageError("frame of an unexpected length")
         return bytes(payload)
 
+    def _places(self, kind: int, prefix: bytes) -> Iterator[BlobLocation]:
+        """A place in a frame that was just read, then those that the index knows."""
+        if kind == BlobKind.TREE:
+            with suppress(IndexError):  # another thread may be at it
+                while True:
+                    self._split(self._unsplit.pop())
+            beside = self._neighbours.get(prefix)
+            if beside is not None and self._kept(beside.frame) is not None:
+                yield beside
+        yield from self._index.candidates(prefix)
+
+    def _split(self, frame: FrameLocation) -> None:
+        """Note what else stands in a frame of trees: what a tree leads to, mostly.
+
+        Trees are msgpack, so a frame tells where each ends; one of deltas does not.
+        """
+        content = self._kept(frame)
+        if content is None or _key(frame) in self._split_frames:
+            return
+        self._split_frames.add(_key(frame))
+        start = 0
+        for end in value_ends(content):
+            prefix = self._keyring.identify(BlobKind.TREE, content[start:end])
+            place = (start, end - start, end - start, None)
+            self._neighbours[prefix[:PREFIX_BYTES]] = BlobLocation(frame, *place)
+            start = end
+        if len(self._neighbours) > _MAX_NEIGHBOURS:
+            self._neighbours.clear()
+            self._split_frames.clear()
+
     def _frame(self, frame: FrameLocation) -> bytes:
         content = self._kept(frame)
         return self.read_frame(frame) if content is None else content
 
     def _kept(self, frame: FrameLocation) -> bytes | None:
-        key = (frame.volume.volume_id, frame.number)
+        key = _key(frame)
         with self._lock:
             content = self._frames.get(key)
             if content is not None:
@@ -217,7 +256,7 @@ class BlobReader:
             return content
 
     def _keep(self, frame: FrameLocation, content: bytes) -> None:
-        key = (frame.volume.volume_id, frame.number)
+        key = _key(frame)
         with self._lock:
             if key not in self._frames:
                 self._frames[key] = content
@@ -313,6 +352,10 @@ class BlobReader:
             f"blob {short_hex(blob_id)} is in no index run and no volume",
             object_name=f"blob {blob_id.hex()}",
         )
+
+
+def _key(frame: FrameLocation) -> tuple[bytes, int]:
+    return frame.volume.volume_id, frame.number
 
 
 def _adjacent(frames: Sequence[FrameLocation]) -> Iterator[list[FrameLocation]]:

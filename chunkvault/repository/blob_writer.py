@@ -131,7 +131,7 @@ class BlobWriter:
 
     def __enter__(self) -> Self:
         self._index.refresh()
-        self._run.adopt(self._index.adopt_unlisted())
+        self._run.adopt(self._index.look_at_volumes())
         self._uploaders.__enter__()
         self._sealers.__enter__()
         return self

@@ -13,11 +13,13 @@ __all__ = ["RemoteStore", "cached", "remote"]
 
 _CACHED_FOLDERS = (
     names.INDEX,
+    names.PARTS,
     names.SNAPSHOTS,
     names.VOLUME_FOLDERS[BlobKind.TREE],
 )
 _CHUNKS = names.VOLUME_FOLDERS[BlobKind.CHUNK]
 _MAX_OBJECT_BYTES = 64 << 20
+_MAX_WHOLE_BYTES = 1 << 20
 _MAX_TOTAL_BYTES = 4 << 30
 _MAX_BASES_BYTES = 1 << 30
 _BASES = b"/bases"
@@ -26,8 +28,9 @@ _BASES = b"/bases"
 def cached(backend: Backend, directory: bytes) -> CachingBackend:
     """The backend, with index, snapshots and trees kept below ``directory``.
 
-    Only objects that are named by their hash are kept, so a cache that is old,
-    damaged or another repository's can cost time and nothing else.
+    Of long objects what was read of them is kept. Only objects that are named by
+    their hash are, so a cache that is old, damaged or another repository's can cost
+    time and nothing else.
     """
     return CachingBackend(
         backend,
@@ -36,6 +39,7 @@ def cached(backend: Backend, directory: bytes) -> CachingBackend:
         is_intact=names.is_intact,
         max_object_bytes=_MAX_OBJECT_BYTES,
         max_total_bytes=_MAX_TOTAL_BYTES,
+        max_whole_bytes=_MAX_WHOLE_BYTES,
     )
 
 

@@ -20,12 +20,15 @@ __all__ = ["list_volumes", "read_directory"]
 _TAIL_BYTES = 64 << 10
 
 
-def list_volumes(backend: Backend) -> dict[str, int]:
-    """The names and sizes of all volumes that are there: two listings."""
+def list_volumes(backend: Backend, digits: str = "") -> dict[str, int]:
+    """The names and sizes of all volumes that are there: two listings.
+
+    With ``digits``, only of those whose hash begins with them.
+    """
     return {
         info.name: info.size
         for folder in names.VOLUME_FOLDERS.values()
-        for info in backend.list(folder)
+        for info in backend.list(folder + digits)
         if names.hash_in_name(info.name) is not None
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from typing import Self
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -17,6 +18,7 @@ from chunkvault.errors import (
     ObjectNotFound,
     RepositoryExists,
     RepositoryNotFound,
+    UnsupportedFormat,
 )
 from chunkvault.format import names
 from chunkvault.format.config import decode_config, encode_config
@@ -34,8 +36,10 @@ from chunkvault.ids import ID_BYTES, BlobId, RepositoryId, SlotId, SnapshotId
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
 from chunkvault.repository.blob_writer import BlobWriter
+from chunkvault.repository.hints import decode_hints, encode_hints
 from chunkvault.repository.integrity import verify_object, verify_volume
-from chunkvault.repository.slots import store_slot, unlock
+from chunkvault.repository.recollection import Recollection
+from chunkvault.repository.slots import store_slot, unlock, unlock_known
 
 __all__ = [
     "DEFAULT_SETTINGS",
@@ -51,7 +55,12 @@ DEFAULT_SETTINGS = Settings(
 )
 """Sizes measured in docs/decisions/0002."""
 
-_DATA_FOLDERS = (names.SNAPSHOTS, names.INDEX, *names.VOLUME_FOLDERS.values())
+_DATA_FOLDERS = (
+    names.SNAPSHOTS,
+    names.INDEX,
+    names.PARTS,
+    *names.VOLUME_FOLDERS.values(),
+)
 
 
 class Repository:
@@ -67,7 +76,7 @@ class Repository:
         problems: damage found so far that did not stop anything.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what opening found out, given once
         self,
         backend: Backend,
         repository_id: RepositoryId,
@@ -76,6 +85,7 @@ class Repository:
         *,
         extra_verify: bool,
         bases: Backend | None = None,
+        runs: Sequence[ObjectInfo] = (),
     ) -> None:
         self.id = repository_id
         self.backend = backend
@@ -84,7 +94,7 @@ class Repository:
         self._bundle = bundle
         self._keyring: Keyring = derive_keyring(bundle.masters, repository_id)
         self._extra_verify = extra_verify
-        self.index = BlobIndex(backend, self._keyring)
+        self.index = BlobIndex(backend, self._keyring, runs)
         self.reader = BlobReader(backend, self._keyring, self.index)
         self._base_reader = self.reader
         self._bases = bases
@@ -98,6 +108,12 @@ class Repository:
     def problems(self) -> list[DamageError]:
         """Damage to config or index that was got round, for a warning."""
         return self._problems + self.index.problems
+
+    @property
+    def recollection(self) -> Recollection:
+        """What opens it with fewer requests the next time; costs none."""
+        slot = names.object_name(names.KEYS, self.slot_id)
+        return Recollection(self.id, slot, tuple(self.index.known_runs))
 
     def add_problem(self, problem: DamageError) -> None:
         """Damage that was got round and that a warning should name."""
@@ -188,10 +204,22 @@ class Repository:
                 f"snapshot {name.object_name} is damaged: {error}",
                 object_name=name.object_name,
             ) from error
+        with suppress(DamageError, UnsupportedFormat):  # the index knows, too
+            self.index.add_hints(decode_hints(snapshot.hints))
         return StoredSnapshot(name.snapshot_id, snapshot, name.object_name)
 
-    def save_snapshot(self, snapshot: Snapshot) -> StoredSnapshot:
-        """Commit a snapshot: what it refers to must be durable. Durable on return."""
+    def save_snapshot(
+        self, snapshot: Snapshot, tops: Sequence[BlobId] = ()
+    ) -> StoredSnapshot:
+        """Commit a snapshot: what it refers to must be durable. Durable on return.
+
+        Args:
+            snapshot: to be stored.
+            tops: its trees that are read most often, the root first: who restores
+                from it then finds them without the index.
+        """
+        hints = encode_hints(tops or [snapshot.tree], self.index.find_recent)
+        snapshot = replace(snapshot, hints=hints)
         data = encode_snapshot(snapshot, self._keyring, random_bytes(NONCE_BYTES))
         snapshot_id = SnapshotId(content_hash(data))
         tag = self.snapshot_tag(snapshot.host, snapshot.paths)
@@ -263,11 +291,13 @@ def open_repository(
     *,
     extra_verify: bool = True,
     bases: Backend | None = None,
+    recollection: Recollection | None = None,
 ) -> Repository:
     """Open a repository with a passphrase or a device key.
 
     A lost or damaged config is got round, since every key slot knows what it
-    said; it is then among the repository's `problems`.
+    said; it is then among the repository's `problems`. Where the key slot is
+    remembered and opens, config and list of slots are not looked at.
 
     Args:
         backend: where the repository is.
@@ -275,6 +305,7 @@ def open_repository(
         extra_verify: read again what was compressed and sealed, before it is put.
         bases: where bases of deltas are read from, if reading from ``backend``
             costs a download; may have less than it.
+        recollection: what earlier runs of this machine remember of the names.
 
     Raises:
         RepositoryNotFound: there is none.
@@ -282,6 +313,13 @@ def open_repository(
         UnsupportedFormat: a newer version wrote it.
         DamageError: too much of it is lost.
     """
+    if recollection is not None:
+        known = (recollection.slot, recollection.repository_id)
+        unlocked = unlock_known(backend, secret, *known)
+        if unlocked is not None:
+            return Repository(
+                backend, *unlocked, extra_verify=extra_verify, runs=recollection.runs
+            )
     expected, problem = _read_config(backend)
     if problem is not None:
         _require_remains(backend, problem)

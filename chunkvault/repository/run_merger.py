@@ -6,9 +6,10 @@ handful of times in the life of a repository, and the number of runs grows with
 the logarithm of the number of backups.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from heapq import merge
+from itertools import chain
 from operator import itemgetter
 
 from chunkvault.backends.base import Backend
@@ -16,6 +17,7 @@ from chunkvault.errors import AccessDenied, DamageError, ObjectNotFound
 from chunkvault.format.index_blocks import IndexRow, VolumeRecord
 from chunkvault.format.names import hash_in_name
 from chunkvault.format.subkeys import Keyring
+from chunkvault.ids import VolumeId
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.run_writer import store_run
 from chunkvault.repository.stored_run import StoredRun
@@ -24,12 +26,12 @@ __all__ = ["merge_runs"]
 
 _FAN_IN = 8
 _SMALLEST_TIER_ROWS = 1024
-_MAX_ROWS = 2_000_000
-"""A run is built in memory, about 30 bytes a row; larger ones are left alone."""
+_MAX_ROWS = 16_000_000
+"""Merged at a time: about a minute of work, once in a million blobs."""
 
 
 def merge_runs(backend: Backend, keyring: Keyring, index: BlobIndex) -> int:
-    """Merge where a tier is full; gives the bytes stored.
+    """Merge where a tier is full; gives the bytes stored. Memory stays flat.
 
     The merged run is durable before those it replaces are deleted, and names
     them, so that a reader who sees both uses the merged one alone. A reader who
@@ -45,48 +47,63 @@ def merge_runs(backend: Backend, keyring: Keyring, index: BlobIndex) -> int:
 def _full_tiers(index: BlobIndex) -> list[list[StoredRun]]:
     tiers: dict[int, list[StoredRun]] = {}
     for run in index.runs:
-        rows = run.fence.row_count
-        if rows <= _MAX_ROWS // _FAN_IN:
-            tiers.setdefault(_tier(rows), []).append(run)
-    return [runs for runs in tiers.values() if len(runs) >= _FAN_IN]
+        tiers.setdefault(_tier(run.fence.row_count), []).append(run)
+    return [_mergeable(runs) for runs in tiers.values() if len(runs) >= _FAN_IN]
 
 
 def _tier(rows: int) -> int:
     return max(0, (rows // _SMALLEST_TIER_ROWS).bit_length() + 1) // 3
 
 
+def _mergeable(runs: list[StoredRun]) -> list[StoredRun]:
+    """The smallest of these; of large ones not all at once."""
+    runs.sort(key=lambda run: run.fence.row_count)
+    rows = 0
+    for count, run in enumerate(runs):
+        rows += run.fence.row_count
+        if rows > _MAX_ROWS and count >= _FAN_IN:
+            return runs[:count]
+    return runs
+
+
 def _merge(
     backend: Backend, keyring: Keyring, index: BlobIndex, runs: list[StoredRun]
 ) -> int:
-    volumes: dict[bytes, int] = {}
-    records: list[VolumeRecord] = []
-    numberings = [_number(run, volumes, records) for run in runs]
+    volumes: dict[VolumeId, int] = {}
+    numberings = [_number(run, volumes) for run in runs]
     rows = merge(*map(_renumbered, runs, numberings), key=itemgetter(0))
     replaces = [hash_in_name(run.name) or b"" for run in runs]
-    info = store_run(backend, keyring, _distinct(rows), records, replaces)
+    merged = (_distinct(rows), _distinct_volumes(runs))
+    info = store_run(backend, keyring, *merged, replaces)
     index.replace_runs(info, runs)
     for run in runs:
         with suppress(AccessDenied):
-            backend.delete(run.name)
+            # The run first: who finds it finds its parts.
+            for name in (run.name, *run.part_names):
+                backend.delete(name)
     return info.size
 
 
-def _number(
-    run: StoredRun, volumes: dict[bytes, int], records: list[VolumeRecord]
-) -> list[int]:
+def _number(run: StoredRun, volumes: dict[VolumeId, int]) -> list[int]:
     """The merged run's number of each volume; one listed twice gets one number."""
-    numbering = []
-    for record in run.volumes():
-        if record.volume_id not in volumes:
-            volumes[record.volume_id] = len(records)
-            records.append(record)
-        numbering.append(volumes[record.volume_id])
-    return numbering
+    return [
+        volumes.setdefault(volume_id, len(volumes))
+        for volume_id, _, _ in run.volume_sizes()
+    ]
+
+
+def _distinct_volumes(runs: Iterable[StoredRun]) -> Iterator[VolumeRecord]:
+    """The volumes in the order of their numbers."""
+    seen: set[VolumeId] = set()
+    for volume in chain.from_iterable(run.volumes() for run in runs):
+        if volume.volume_id not in seen:
+            seen.add(volume.volume_id)
+            yield volume
 
 
 def _renumbered(run: StoredRun, numbering: list[int]) -> Iterator[IndexRow]:
-    for row in run.rows():
-        yield row._replace(volume=numbering[row.volume])
+    for block in run.blocks():
+        yield from block.rows(numbering)
 
 
 def _distinct(rows: Iterator[IndexRow]) -> Iterator[IndexRow]:

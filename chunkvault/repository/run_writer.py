@@ -91,12 +91,21 @@ def store_run(
     backend: Backend,
     keyring: Keyring,
     rows: Iterable[IndexRow],
-    volumes: list[VolumeRecord],
+    volumes: Iterable[VolumeRecord],
     replaces: Sequence[bytes] = (),
 ) -> ObjectInfo:
-    """Put an index run; ``rows`` sorted. Durable on return."""
+    """Put an index run; ``rows`` sorted. Durable on return; memory stays flat."""
+    parts: list[bytes] = []
+
+    def put_part(data: bytes) -> bytes:
+        digest = content_hash(data)
+        backend.put(names.object_name(names.PARTS, digest), data)
+        parts.append(digest)
+        return digest
+
     sealer = build_run_sealer(keyring, random_bytes(SALT_BYTES))
-    data = b"".join(build_run(sealer, rows, volumes, replaces))
-    name = names.object_name(names.INDEX, content_hash(data))
+    data = b"".join(build_run(sealer, rows, volumes, replaces, put_part))
+    folder = names.LONG_INDEX if parts else names.INDEX
+    name = names.object_name(folder, content_hash(data))
     backend.put(name, data)
     return ObjectInfo(name, len(data))

@@ -28,7 +28,14 @@ from chunkvault.format.keys import (
 )
 from chunkvault.ids import RepositoryId, SlotId
 
-__all__ = ["SlotInfo", "list_slots", "remove_slot", "store_slot", "unlock"]
+__all__ = [
+    "SlotInfo",
+    "list_slots",
+    "remove_slot",
+    "store_slot",
+    "unlock",
+    "unlock_known",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +57,21 @@ class _Slot(NamedTuple):
     name: str
     data: bytes
     header: SlotHeader
+
+
+def unlock_known(
+    backend: Backend, secret: Secret, name: str, expected: RepositoryId
+) -> tuple[RepositoryId, KeyBundle, SlotId] | None:
+    """Open the key slot of this name; None if it is not there or does not open."""
+    try:
+        data = backend.get(name)
+        header = _check_slot(name, data)
+    except (DamageError, ObjectNotFound, UnsupportedFormat):
+        return None
+    if header.repository_id != expected:
+        return None
+    bundle = _try(_Slot(name, data, header), secret, [])
+    return None if bundle is None else (expected, bundle, _slot_id(name))
 
 
 def unlock(

@@ -1,37 +1,54 @@
-"""An index run on the backend, read a block at a time."""
+"""An index run on the backend, read a section at a time."""
 
 from bisect import bisect_right
-from collections import OrderedDict
-from collections.abc import Iterator
-from threading import Lock
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
+from typing import TypeVar
 
 from chunkvault.backends.base import Backend, ObjectInfo
-from chunkvault.errors import DamageError, FormatError, UnsupportedFormat
+from chunkvault.errors import (
+    DamageError,
+    FormatError,
+    ObjectNotFound,
+    UnsupportedFormat,
+)
+from chunkvault.format import names
 from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.index_blocks import (
     RUN_HEADER_BYTES,
     VOLUMES_PER_BLOCK,
     BlobBlock,
-    Fence,
     IndexRow,
+    VolumeBlock,
     VolumeRecord,
 )
+from chunkvault.format.index_fence import BLOCKS_PER_FILTER, Fence, may_hold
 from chunkvault.format.index_run import (
     RUN_FOOTER_BYTES,
     RunSealer,
     open_run_header,
 )
-from chunkvault.format.names import is_intact
 from chunkvault.format.subkeys import Keyring
+from chunkvault.ids import VolumeId
+from chunkvault.repository.section_cache import SectionCache
 
 __all__ = ["StoredRun"]
 
 _WHOLE_BYTES = 256 << 10
 """A run up to this size is read in one request."""
 
-_TAIL_BYTES = 64 << 10
-_CACHED_BLOCKS = 256
-_CACHED_VOLUME_BLOCKS = 16
+_TAIL_BYTES = 256 << 10
+"""Has the fence of a run of up to 12 million blobs; of a longer one, one more read."""
+
+_BLOCKS_INSTEAD = 16
+"""So many blocks may be read where a filter would have done, before it is read."""
+
+_BLOCK_WEIGHT = 48 << 10
+_VOLUMES_WEIGHT = 80 << 10
+"""What a decoded block of blobs or volumes takes in memory, about."""
+
+_Section = TypeVar("_Section", bytes, BlobBlock, VolumeBlock)
 
 
 class StoredRun:
@@ -39,24 +56,39 @@ class StoredRun:
 
     Every method raises `DamageError` with the run's name when its bytes are not
     what was stored, and `ObjectNotFound` when it is gone.
+
+    Attributes:
+        name: of its object.
+        size: of its object.
     """
 
-    def __init__(self, backend: Backend, keyring: Keyring, info: ObjectInfo) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        keyring: Keyring,
+        info: ObjectInfo,
+        cache: SectionCache | None = None,
+    ) -> None:
         self.name = info.name
+        self.size = info.size
         self._backend = backend
         self._keyring = keyring
-        self._size = info.size
+        self._cache = cache or SectionCache()
+        self._asked: Counter[int] = Counter()
         self._whole: bytes | None = None
         self._tail: bytes = b""
-        self._opened: tuple[RunSealer, Fence, list[bytes]] | None = None
-        self._blocks: OrderedDict[int, BlobBlock] = OrderedDict()
-        self._volume_blocks: OrderedDict[int, list[VolumeRecord]] = OrderedDict()
-        self._lock = Lock()
+        self._opened: tuple[RunSealer, Fence, list[bytes], list[int]] | None = None
 
     @property
     def fence(self) -> Fence:
-        """Where the blocks are, and how many."""
+        """Where the sections are, and how many."""
         return self._open()[1]
+
+    @property
+    def part_names(self) -> list[str]:
+        """The objects besides itself that it consists of."""
+        parts = self.fence.parts
+        return [names.object_name(names.PARTS, part.digest) for part in parts]
 
     def find(self, prefix: bytes) -> list[tuple[IndexRow, VolumeRecord]]:
         """Every place of the blob with this id prefix that this run knows.
@@ -66,10 +98,21 @@ class StoredRun:
         rows = (block.row(place) for block, place in self._find_rows(prefix))
         return [(row, self.volume(row.volume)) for row in rows]
 
-    def volumes_with(self, prefix: bytes) -> list[VolumeRecord]:
-        """The volumes that hold the blob, as far as this run knows."""
-        found = self._find_rows(prefix)
-        return [self.volume(block.volumes[place]) for block, place in found]
+    def holds(self, prefix: bytes) -> bool:
+        """Whether the run has a row for this id prefix.
+
+        For many questions that are mostly answered by no: those are answered by
+        the filters, once these are cheaper than the blocks.
+        """
+        firsts = self._open()[2]
+        number = bisect_right(firsts, prefix) - 1
+        if number < 0:
+            return False
+        if firsts[number] == prefix:
+            return True
+        if not self._may_hold(number, prefix):
+            return False
+        return bool(_places(self._block(number).prefixes, prefix))
 
     def volume(self, number: int) -> VolumeRecord:
         """The volume of this number."""
@@ -82,14 +125,22 @@ class StoredRun:
     def volumes(self) -> Iterator[VolumeRecord]:
         """All volumes, in the order of their numbers; holds one block at a time."""
         for number in range(len(self.fence.volume_ends)):
-            yield from self._load_volume_block(number)
+            block = self._load_volume_block(number)
+            yield from (block[place] for place in range(len(block)))
+
+    def volume_sizes(self) -> Iterator[tuple[VolumeId, int, int]]:
+        """Id, kind and size of all volumes, in the order of their numbers."""
+        for number in range(len(self.fence.volume_ends)):
+            yield from self._load_volume_block(number).sizes()
+
+    def blocks(self) -> Iterator[BlobBlock]:
+        """All rows, sorted by prefix; holds one block at a time."""
+        return map(self._load_block, range(len(self.fence.blob_ends)))
 
     def rows(self) -> Iterator[IndexRow]:
         """All rows, sorted by prefix; holds one block at a time."""
-        for number in range(len(self.fence.blob_ends)):
-            block = self._load_block(number)
-            for place in range(len(block.lengths)):
-                yield block.row(place)
+        for block in self.blocks():
+            yield from map(block.row, range(len(block.lengths)))
 
     def _find_rows(self, prefix: bytes) -> list[tuple[BlobBlock, int]]:
         firsts = self._open()[2]
@@ -103,53 +154,67 @@ class StoredRun:
             number -= 1  # rows of one blob may lie on both sides of a border
         return found
 
+    def _may_hold(self, block: int, prefix: bytes) -> bool:
+        group = block // BLOCKS_PER_FILTER
+        bits: bytes | None = self._cache.get((self.name, "filter", group))
+        if bits is None:
+            self._asked[group] += 1
+            if self._whole is None and self._asked[group] <= _BLOCKS_INSTEAD:
+                return True
+            bits = self._load_filter(group)
+            self._cache.put((self.name, "filter", group), bits, len(bits))
+        return may_hold(bits, block, prefix)
+
     def _block(self, number: int) -> BlobBlock:
-        with self._lock:
-            block = self._blocks.get(number)
-            if block is not None:
-                self._blocks.move_to_end(number)
-                return block
-        block = self._load_block(number)
-        with self._lock:
-            self._blocks[number] = block
-            if len(self._blocks) > _CACHED_BLOCKS:
-                self._blocks.popitem(last=False)
+        key = (self.name, "blobs", number)
+        block: BlobBlock | None = self._cache.get(key)
+        if block is None:
+            block = self._load_block(number)
+            self._cache.put(key, block, _BLOCK_WEIGHT)
+        return block
+
+    def _volume_block(self, number: int) -> VolumeBlock:
+        key = (self.name, "volumes", number)
+        block: VolumeBlock | None = self._cache.get(key)
+        if block is None:
+            if number >= len(self.fence.volume_ends):
+                raise self._damage("names a volume that it does not list")
+            block = self._load_volume_block(number)
+            self._cache.put(key, block, _VOLUMES_WEIGHT)
         return block
 
     def _load_block(self, number: int) -> BlobBlock:
-        sealer, fence, _ = self._open()
+        sealer, fence, *_ = self._open()
         start = fence.blob_ends[number - 1] if number else RUN_HEADER_BYTES
-        data = self._read(start, fence.blob_ends[number] - start)
+        return self._load(sealer.open_blob_block, number, start, fence.blob_ends)
+
+    def _load_volume_block(self, number: int) -> VolumeBlock:
+        sealer, fence, *_ = self._open()
+        ends = fence.volume_ends
+        start = ends[number - 1] if number else _last(fence.blob_ends)
+        return self._load(sealer.open_volume_block, number, start, ends)
+
+    def _load_filter(self, number: int) -> bytes:
+        sealer, fence, *_ = self._open()
+        ends = fence.filter_ends
+        before = fence.volume_ends or fence.blob_ends
+        start = ends[number - 1] if number else _last(before)
+        return self._load(sealer.open_filter, number, start, ends)
+
+    def _load(
+        self,
+        opened: Callable[[int, bytes], _Section],
+        number: int,
+        start: int,
+        ends: Sequence[int],
+    ) -> _Section:
+        data = self._read_body(start, ends[number] - start)
         try:
-            return sealer.open_blob_block(number, data)
+            return opened(number, data)
         except DamageError as error:
             raise self._damage("is damaged") from error
 
-    def _volume_block(self, number: int) -> list[VolumeRecord]:
-        with self._lock:
-            block = self._volume_blocks.get(number)
-        if block is not None:
-            return block
-        block = self._load_volume_block(number)
-        with self._lock:
-            self._volume_blocks[number] = block
-            if len(self._volume_blocks) > _CACHED_VOLUME_BLOCKS:
-                self._volume_blocks.popitem(last=False)
-        return block
-
-    def _load_volume_block(self, number: int) -> list[VolumeRecord]:
-        sealer, fence, _ = self._open()
-        if number >= len(fence.volume_ends):
-            raise self._damage("names a volume that it does not list")
-        before = (RUN_HEADER_BYTES, *fence.blob_ends[-1:], *fence.volume_ends[:number])
-        start = before[-1]
-        data = self._read(start, fence.volume_ends[number] - start)
-        try:
-            return sealer.open_volume_block(number, data)
-        except DamageError as error:
-            raise self._damage("is damaged") from error
-
-    def _open(self) -> tuple[RunSealer, Fence, list[bytes]]:
+    def _open(self) -> tuple[RunSealer, Fence, list[bytes], list[int]]:
         if self._opened is None:
             try:
                 self._opened = self._read_fence()
@@ -159,48 +224,76 @@ class StoredRun:
                 raise self._damage("is damaged") from error
             except UnsupportedFormat as error:
                 # A flipped bit can look like a newer version; the hash knows.
-                if is_intact(self.name, self._backend.get(self.name)):
+                if names.is_intact(self.name, self._backend.get(self.name)):
                     raise
                 raise self._damage("is damaged") from error
         return self._opened
 
-    def _read_fence(self) -> tuple[RunSealer, Fence, list[bytes]]:
-        if self._size < RUN_HEADER_BYTES + RUN_FOOTER_BYTES:
+    def _read_fence(self) -> tuple[RunSealer, Fence, list[bytes], list[int]]:
+        if self.size < RUN_HEADER_BYTES + RUN_FOOTER_BYTES:
             raise FormatError("is too short")
-        if self._size <= _WHOLE_BYTES:
+        if self.size <= _WHOLE_BYTES:
             self._whole = self._backend.get(self.name)
         else:
-            start = self._size - _TAIL_BYTES
+            start = self.size - _TAIL_BYTES
             self._tail = self._backend.get(self.name, start, _TAIL_BYTES)
-        sealer = open_run_header(self._keyring, self._read(0, RUN_HEADER_BYTES))
-        footer = self._read(self._size - RUN_FOOTER_BYTES, RUN_FOOTER_BYTES)
-        offset, length = sealer.open_footer(footer, self._size)
+        footer = self._read(self.size - RUN_FOOTER_BYTES, RUN_FOOTER_BYTES)
+        sealer = open_run_header(self._keyring, footer[:RUN_HEADER_BYTES])
+        offset, length = sealer.open_footer(footer, self.size)
         fence = sealer.open_fence(self._read(offset, length), offset)
         firsts = fence.first_prefixes
         self._tail = b""
+        places = range(0, len(firsts), PREFIX_BYTES)
+        starts = accumulate(
+            (part.size for part in fence.parts), initial=RUN_HEADER_BYTES
+        )
         return (
             sealer,
             fence,
-            [
-                firsts[start : start + PREFIX_BYTES]
-                for start in range(0, len(firsts), PREFIX_BYTES)
-            ],
+            [firsts[start : start + PREFIX_BYTES] for start in places],
+            list(starts),
         )
+
+    def _read_body(self, offset: int, length: int) -> bytes:
+        """A section, from the part that has it or from the run itself."""
+        _, fence, _, starts = self._open()
+        number = bisect_right(starts, offset) - 1
+        if number >= len(fence.parts):
+            return self._read(offset - fence.part_bytes, length)
+        name = names.object_name(names.PARTS, fence.parts[number].digest)
+        try:
+            data = self._backend.get(name, offset - starts[number], length)
+        except ObjectNotFound:
+            if self._is_there():
+                raise self._damage("lacks a part") from None
+            raise
+        return self._whole_section(data, length)
+
+    def _is_there(self) -> bool:
+        """Whether the run itself is; where it was merged, its parts go after it."""
+        return any(info.name == self.name for info in self._backend.list(self.name))
 
     def _read(self, offset: int, length: int) -> bytes:
         if self._whole is not None:
             data = self._whole[offset : offset + length]
-        elif self._tail and offset >= self._size - len(self._tail):
-            start = offset - (self._size - len(self._tail))
+        elif self._tail and offset >= self.size - len(self._tail):
+            start = offset - (self.size - len(self._tail))
             data = self._tail[start : start + length]
         else:
             data = self._backend.get(self.name, offset, length)
+        return self._whole_section(data, length)
+
+    def _whole_section(self, data: bytes, length: int) -> bytes:
         if len(data) != length:
             raise self._damage("is cut short")
         return data
 
     def _damage(self, what: str) -> DamageError:
         return DamageError(f"index run {self.name} {what}", object_name=self.name)
+
+
+def _last(ends: Sequence[int]) -> int:
+    return ends[-1] if ends else RUN_HEADER_BYTES
 
 
 def _places(prefixes: bytes, prefix: bytes) -> list[int]:

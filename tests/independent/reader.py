@@ -188,7 +188,11 @@ def read_snapshot(keys: Keys, top: Path, name: str) -> dict[str, Any]:
 def find_blobs(keys: Keys, top: Path, *, use_index: bool) -> Blobs:
     """All blobs: from the index runs, and from volumes that no run lists."""
     blobs = Blobs(keys)
-    runs = [Run(keys, top, name) for name in names(top, f"index/{HASH}") if use_index]
+    runs = [
+        Run(keys, top, name)
+        for name in names(top, f"index/(long/)?{HASH}")
+        if use_index
+    ]
     replaced = {old.hex() for run in runs for old in run.replaced}
     kept = [run for run in runs if run.name[-64:] not in replaced]
     listed = {name for run in kept for name in run.load(keys, top, blobs)}

@@ -85,7 +85,7 @@ def names(top: Path, pattern: str) -> list[str]:
 def read_object(top: Path, name: str, magic: bytes) -> bytes:
     data = (top / name).read_bytes()
     check(blake3(data).hexdigest() == name[-64:], f"{name} is damaged")
-    check(data[:8] == magic, f"{name} is something else")
+    check(data.startswith(magic), f"{name} is something else")
     return data
 
 
@@ -273,13 +273,16 @@ class Run:
         run_key = keys.derive("index run", epoch)
         self.key = kdf("sections of an index run", run_key + salt)
         self.binding = keys.bind(self.data[:48])
-        end = len(self.data) - 40
-        footer = self.section(2**33 + 1, end, end + 40)
+        end = len(self.data) - 88
+        check(self.data[end : end + 48] == self.data[:48], f"{name} is two runs")
+        footer = self.section(2**33 + 1, end + 48, end + 88)
         start, length, padding = struct.unpack("<3Q", footer)
         check(start + length == end, f"{name}: the fence ends elsewhere")
         check(16 <= padding <= start - 48, f"{name}: malformed padding")
         fence = unpack_packed(self.section(2**33, start, end))
-        _, self.ends, self.volume_ends, *self.counts, self.replaced = fence
+        _, self.ends, self.volume_ends, *_, self.replaced, parts = fence
+        inside = [read_object(top, f"parts/{one.hex()}", b"") for one, _ in parts]
+        self.data = b"".join([self.data[:48], *inside, self.data[48:]])
 
     def section(self, number: int, start: int, end: int) -> bytes:
         return unseal(self.key, number, self.binding, self.data[start:end], self.name)

@@ -21,6 +21,9 @@ from tools.vectors.volumes import fixed_header
 __all__ = ["cases"]
 
 _FENCE = 1 << 33
+_FOOTER = 40
+"""The sealed part of it."""
+
 _HEADER = fixed_header().header
 _FRAMES = (FrameRecord(116, 100, 0), FrameRecord(70, 400, 1))
 
@@ -85,34 +88,37 @@ def _headers() -> Iterator[Case]:
     fields = {
         "magic": (0, b"X", "FormatError"),
         "suite": (8, b"\2", "UnsupportedFormat"),
-        "reserved": (9, b"\1", "DamageError"),
+        "reserved": (9, b"\1", "FormatError"),
         "epoch": (12, b"\1", "UnsupportedFormat"),
-        "salt": (16, b"\0", "DamageError"),
+        "salt": (16, b"\0", "FormatError"),
     }
     for name, (offset, value, expect) in fields.items():
         data = good[:offset] + value + good[offset + 1 :]
         yield _case(f"header-{name}", f"byte {offset} of the header", data, expect)
     yield _case("header-short", "half a header", good[:24], "FormatError")
     yield _case("nothing", "no bytes", b"", "FormatError")
-    yield _case("truncated", "the last byte is missing", good[:-1])
-    yield _case("long", "one byte too many", good + b"\0")
+    yield _case("truncated", "the last byte is missing", good[:-1], "FormatError")
+    yield _case("long", "one byte too many", good + b"\0", "FormatError")
 
 
 def _sections() -> Iterator[Case]:
     sealer, good = _sealer(), _built(4, 2)
     offset, length, padding = struct.unpack(
-        "<QQQ", sealer.open_section(_FENCE + 1, good[-40:])
+        "<QQQ", sealer.open_section(_FENCE + 1, good[-_FOOTER:])
     )
     fence = sealer.open_fence(good[offset : offset + length], offset)
     places = {
         "blob-block": 48,
         "volume-block": fence.blob_ends[0],
         "fence": offset,
-        "footer": len(good) - 40,
+        "footer": len(good) - _FOOTER,
+        "footer-header": len(good) - 50,
+        "filter": fence.volume_ends[0],
     }
     for name, place in places.items():
         data = good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :]
-        yield _case(f"{name}-flipped", "one bit of it", data)
+        expect = "FormatError" if name == "footer-header" else "DamageError"
+        yield _case(f"{name}-flipped", "one bit of it", data, expect)
     start, end = fence.blob_ends[0], fence.volume_ends[0]
     plain = sealer.open_section(1 << 32, good[start:end])
     moved = good[:start] + sealer.seal_section((1 << 32) + 1, plain) + good[end:]
@@ -129,7 +135,7 @@ def _sections() -> Iterator[Case]:
         "footer-padding-over-header": (offset, length, offset - 47),
     }
     for name, fields in wrong.items():
-        data = good[:-40] + sealer.seal_footer(*fields)
+        data = good[:-88] + sealer.seal_footer(*fields)
         yield _case(name, f"footer {fields}", data, "FormatError")
 
 
@@ -227,9 +233,11 @@ def _fences() -> Iterator[Case]:
         fixed("firsts", 32),
         [1000, 2000],
         [3000],
+        [3500],
         1500,
         64,
         [fixed("run")],
+        [],
     ]
     changes: dict[str, tuple[int, object]] = {
         "firsts-short": (0, fixed("firsts", 31)),
@@ -240,16 +248,24 @@ def _fences() -> Iterator[Case]:
         "block-ends-text": (1, ["1000", "2000"]),
         "block-ends-number": (1, 2000),
         "volume-block-before-blob-block": (2, [2000]),
-        "volume-block-in-the-fence": (2, [4001]),
+        "volume-block-behind-the-filter": (2, [3501]),
         "volume-ends-number": (2, 3000),
-        "rows-negative": (3, -1),
-        "rows-too-many": (3, 2049),
-        "rows-text": (3, "1500"),
-        "volumes-negative": (4, -1),
-        "volumes-too-many": (4, 65),
-        "replaces-number": (5, 1),
-        "replaces-short-name": (5, [fixed("run", 31)]),
-        "replaces-text": (5, ["run"]),
+        "filter-none": (3, []),
+        "filter-too-many": (3, [3500, 3600]),
+        "filter-in-the-fence": (3, [4001]),
+        "rows-negative": (4, -1),
+        "rows-too-few": (4, 1024),
+        "rows-too-many": (4, 2049),
+        "rows-text": (4, "1500"),
+        "volumes-negative": (5, -1),
+        "volumes-too-many": (5, 65),
+        "replaces-number": (6, 1),
+        "replaces-short-name": (6, [fixed("run", 31)]),
+        "replaces-text": (6, ["run"]),
+        "parts-number": (7, 1),
+        "part-empty": (7, [[fixed("part"), 0]]),
+        "part-short-name": (7, [[fixed("part", 31), 9]]),
+        "part-without-size": (7, [[fixed("part")]]),
     }
 
     def case(name: str, value: object, expect: str = "FormatError") -> Case:
@@ -257,8 +273,11 @@ def _fences() -> Iterator[Case]:
         return _block("6-fences", name, data, expect, fence_offset="4000")
 
     yield case("ok", fence, "ok")
-    yield case("empty", [b"", [], [], 0, 0, []], "ok")
-    yield case("five-fields", fence[:5])
+    yield case("empty", [b"", [], [], [], 0, 0, [], []], "ok")
+    parts = [fixed("part 1"), 5000], [fixed("part 2"), 6000]
+    long = [*fence[:3], [15_000], *fence[4:7], list(parts)]
+    yield case("parts", long, "ok")
+    yield case("seven-fields", fence[:7])
     yield case("not-an-array", {})
     for name, (number, value) in changes.items():
         changed = [*fence]

@@ -16,9 +16,9 @@ from chunkvault.format.directory import (
 )
 from chunkvault.format.index_blocks import (
     decode_blob_block,
-    decode_fence,
     decode_volume_block,
 )
+from chunkvault.format.index_fence import decode_fence
 from chunkvault.format.index_run import (
     RUN_FOOTER_BYTES,
     RUN_HEADER_BYTES,
@@ -184,7 +184,8 @@ def read_blob_block(_inputs: Inputs, data: bytes) -> object:
 
 def read_volume_block(_inputs: Inputs, data: bytes) -> object:
     """The plain bytes of a volume block."""
-    return decode_volume_block(data)
+    block = decode_volume_block(data)
+    return [block[place] for place in range(len(block))]
 
 
 def read_fence(inputs: Inputs, data: bytes) -> object:
@@ -206,7 +207,10 @@ def read_run(inputs: Inputs, data: bytes) -> object:
     volumes = []
     for number, end in enumerate(fence.volume_ends):
         records = sealer.open_volume_block(number, data[start:end])
-        volumes.append([records[0], records[-1]])
+        volumes.append([records[0], records[len(records) - 1]])
+        start = end
+    for number, end in enumerate(fence.filter_ends):
+        sealer.open_filter(number, data[start:end])
         start = end
     return {"fence": fence, "rows": shown, "volumes": volumes}
 

@@ -40,9 +40,9 @@ def backup(
     try:
         with _sink(repository, options) as sink, _estimating(options, progress):
             if options.stdin is not None:
-                tree, counts = store_stream(repository, sink, options, progress)
+                tree, counts, tops = store_stream(repository, sink, options, progress)
             else:
-                tree, counts = store_paths(
+                tree, counts, tops = store_paths(
                     repository, sink, options, parent, reporter, progress
                 )
     finally:
@@ -50,7 +50,7 @@ def backup(
     if options.dry_run:
         return _summary(None, counts, sink.totals)
     snapshot = _snapshot(options, paths, parent, tree, counts)
-    stored = repository.save_snapshot(snapshot)
+    stored = repository.save_snapshot(snapshot, tops.ids())
     return _summary(stored, counts, sink.totals)
 
 

@@ -10,6 +10,7 @@ from chunkvault.ids import BlobId
 from chunkvault.localfs.capture import OwnerNames
 from chunkvault.operations.backup.options import BackupOptions, Counts
 from chunkvault.operations.backup.roots import RootTree, build_roots
+from chunkvault.operations.backup.top_trees import TopTrees
 from chunkvault.operations.backup.walk import SourceWalk
 from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
@@ -28,8 +29,8 @@ def store_paths(
     parent: StoredSnapshot | None,
     reporter: Reporter,
     progress: Progress,
-) -> tuple[BlobId, Counts]:
-    """Store the paths; gives the root tree.
+) -> tuple[BlobId, Counts, TopTrees]:
+    """Store the paths; gives the root tree, and those near it.
 
     Raises:
         ChunkvaultError: none of them could be read.
@@ -47,12 +48,12 @@ def store_paths(
             "nothing could be read, so no snapshot was made",
             hint="check the paths, and whether they may be read",
         )
-    return tree, walk.counts
+    return tree, walk.counts, walk.tops
 
 
 def store_stream(
     repository: Repository, sink: BlobSink, options: BackupOptions, progress: Progress
-) -> tuple[BlobId, Counts]:
+) -> tuple[BlobId, Counts, TopTrees]:
     """Store ``options.stdin`` as a file; gives the root tree.
 
     Raises:
@@ -82,7 +83,9 @@ def store_stream(
         )
     )
     counts = Counts(files_new=1, read_bytes=stream.size, total_bytes=stream.size)
-    return tree.finish(), counts
+    root, tops = tree.finish(), TopTrees()
+    tops.add(b"/", root)
+    return root, counts, tops
 
 
 def _store_below(
@@ -96,7 +99,11 @@ def _store_below(
         if node is not None:
             tree.add(node._replace(name=name))
             is_empty = False
-    return None if is_empty else tree.finish()
+    if is_empty:
+        return None
+    subtree = tree.finish()
+    walk.tops.add(path, subtree)
+    return subtree
 
 
 def _store_root(

@@ -22,6 +22,7 @@ from chunkvault.operations.backup.level import (
 from chunkvault.operations.backup.mishaps import Mishaps
 from chunkvault.operations.backup.options import BackupOptions, Counts
 from chunkvault.operations.backup.similar import Vanished, bases_of, find_similar
+from chunkvault.operations.backup.top_trees import TopTrees
 from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
 from chunkvault.snapshots.tree_reader import TreeReader
@@ -41,6 +42,7 @@ class SourceWalk:
     Attributes:
         counts: of everything stored so far.
         mishaps: who is told what goes wrong.
+        tops: the directories nearest to the root.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class SourceWalk:
     ) -> None:
         self.counts = Counts()
         self.mishaps = Mishaps(self.counts, reporter)
+        self.tops = TopTrees()
         self._sink = sink
         self._options = options
         self._reporter = reporter
@@ -274,6 +277,7 @@ class SourceWalk:
         else:
             subtree = level.tree.finish()
         node = level.node._replace(subtree=subtree)
+        self.tops.add(level.path, subtree)
         self._progress.done_files += 1
         if parent_node is not None and are_alike(node, parent_node):
             return parent_node

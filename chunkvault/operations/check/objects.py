@@ -107,11 +107,13 @@ def _check_runs(repository: Repository, ledger: Ledger, sizes: dict[str, int]) -
     """How many index runs are intact; a broken one is read round by the index."""
     intact = 0
     for name in sorted(sizes):
-        if not name.startswith(names.INDEX) or names.hash_in_name(name) is None:
+        is_run = name.startswith(names.INDEX)
+        is_known = is_run or name.startswith(names.PARTS)
+        if not is_known or names.hash_in_name(name) is None:
             continue
         problem = repository.verify_object(ObjectInfo(name, sizes[name]))
         if problem is None:
-            intact += 1
+            intact += is_run
         else:
             ledger.damaged(name, str(problem))
     return intact

@@ -1,5 +1,8 @@
 """Index runs (chapter 6)."""
 
+import random
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,15 +12,21 @@ from chunkvault.format.directory import FrameRecord
 from chunkvault.format.index_blocks import (
     ROWS_PER_BLOCK,
     VOLUMES_PER_BLOCK,
-    Fence,
     IndexRow,
     VolumeRecord,
     decode_blob_block,
-    decode_fence,
     decode_volume_block,
     encode_blob_block,
-    encode_fence,
     encode_volume_block,
+)
+from chunkvault.format.index_fence import (
+    BLOCKS_PER_FILTER,
+    Fence,
+    RunPart,
+    decode_fence,
+    encode_fence,
+    filter_of,
+    may_hold,
 )
 from chunkvault.format.index_run import (
     RUN_FOOTER_BYTES,
@@ -76,8 +85,11 @@ def test_blob_block_comes_back(rows):
 
 @given(st.lists(volumes, min_size=1, max_size=5))
 def test_volume_block_comes_back(records):
-    found = decode_volume_block(encode_volume_block(records))
+    block = decode_volume_block(encode_volume_block(records))
+    found = [block[place] for place in range(len(block))]
     assert list(map(whole, found)) == list(map(whole, records))
+    sizes = [(record.volume_id, record.kind, record.size) for record in records]
+    assert list(block.sizes()) == sizes
 
 
 def read_run(data):
@@ -91,8 +103,16 @@ def read_run(data):
         rows += [block.row(place) for place in range(len(block.lengths))]
         start = end
     for number, end in enumerate(fence.volume_ends):
-        records += sealer.open_volume_block(number, data[start:end])
+        block = sealer.open_volume_block(number, data[start:end])
+        records += [block[place] for place in range(len(block))]
         start = end
+    bits = []
+    for number, end in enumerate(fence.filter_ends):
+        bits.append(sealer.open_filter(number, data[start:end]))
+        start = end
+    for place, row in enumerate(rows):
+        block = place // ROWS_PER_BLOCK
+        assert may_hold(bits[block // BLOCKS_PER_FILTER], block, row.prefix)
     return fence, rows, records
 
 
@@ -137,7 +157,7 @@ def test_every_flipped_byte_of_a_run_is_refused_but_for_padding():
     good = b"".join(build_run(SEALER, rows, [record]))
     fence, *_ = read_run(good)
     offset, _ = SEALER.open_footer(good[-RUN_FOOTER_BYTES:], len(good))
-    padding = range(fence.volume_ends[-1], offset)
+    padding = range(fence.filter_ends[-1], offset)
     for place in range(len(good)):
         flipped = good[:place] + bytes([good[place] ^ 1]) + good[place + 1 :]
         if place in padding:
@@ -169,7 +189,21 @@ def test_arbitrary_bytes_are_no_part_of_a_run(data):
 
 
 def test_fence_comes_back():
-    fence = Fence(bytes(32), [100, 200], [300], 1500, 60, (bytes(32),))
-    assert decode_fence(encode_fence(fence), 300) == fence
+    fence = Fence(bytes(32), [100, 200], [300], [400], 1500, 60, (bytes(32),))
+    assert decode_fence(encode_fence(fence), 400) == fence
     with pytest.raises(DamageError):
-        decode_fence(encode_fence(fence), 299)
+        decode_fence(encode_fence(fence), 399)
+    long = replace(fence, parts=(RunPart(bytes(32), 250), RunPart(bytes(32), 100)))
+    assert decode_fence(encode_fence(long), 50) == long
+    with pytest.raises(DamageError):
+        decode_fence(encode_fence(long), 49)
+
+
+def test_filter_knows_its_rows_and_refuses_most_others():
+    source = random.Random(3)
+    rows = sorted(source.randbytes(16) for _ in range(ROWS_PER_BLOCK))
+    bits = filter_of(rows)
+    assert len(bits) == 2 * ROWS_PER_BLOCK
+    assert all(may_hold(bits, 0, prefix) for prefix in rows)
+    strange = sum(may_hold(bits, 0, source.randbytes(16)) for _ in range(10_000))
+    assert strange < 10_000 / 32

@@ -1,0 +1,164 @@
+"""What large indexes cost: requests with and without a cache, and flat merging."""
+
+import os
+import random
+
+import pytest
+
+from chunkvault.backends.caching import CachingBackend
+from chunkvault.backends.memory import MemoryBackend
+from chunkvault.format import index_run, names
+from chunkvault.format.directory import FrameRecord
+from chunkvault.format.index_blocks import IndexRow, VolumeRecord
+from chunkvault.format.volume import build_header
+from chunkvault.ids import VolumeId
+from chunkvault.repository import cached, open_repository
+from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.run_merger import merge_runs
+from chunkvault.repository.run_writer import store_run
+from chunkvault.snapshots.catalog import Catalog
+from tests.support.builders import (
+    KEY,
+    back_up,
+    create_small,
+    noise,
+    restore_all,
+    write_tree,
+)
+from tests.support.format_strategies import KEYRING
+from tests.support.recording import RecordingBackend
+
+ROWS = 20_000
+
+
+def invented_rows(seed, count=ROWS):
+    source = random.Random(seed)
+    rows = (
+        IndexRow(source.randbytes(16), 0, 0, number, 9, 9, None)
+        for number in range(count)
+    )
+    return sorted(rows)
+
+
+def store(backend, seed, count=ROWS):
+    header = build_header(
+        KEYRING, 1, salt=bytes(32), nonce=bytes(24), volume_key=bytes(32)
+    ).header
+    volume = VolumeId(random.Random(-seed).randbytes(32))
+    record = VolumeRecord(volume, 1, 500, header, (FrameRecord(100, 90, 0),))
+    rows = invented_rows(seed, count)
+    store_run(backend, KEYRING, rows, [record])
+    return rows
+
+
+@pytest.fixture
+def short_parts(monkeypatch):
+    monkeypatch.setattr(index_run, "_PART_BYTES", 100_000)
+
+
+def test_merged_runs_have_parts_and_know_every_blob(short_parts):
+    backend = MemoryBackend()
+    rows = [row for seed in range(8) for row in store(backend, seed, 3_000)]
+    merge_runs(backend, KEYRING, BlobIndex(backend, KEYRING))
+    [info] = backend.list(names.INDEX)
+    assert info.name.startswith(names.LONG_INDEX)
+    parts = list(backend.list(names.PARTS))
+    assert len(parts) > 4
+    assert max(part.size for part in parts) < 150_000
+    index = BlobIndex(backend, KEYRING)
+    assert sorted(row.prefix for row in index.runs[0].rows()) == sorted(
+        row.prefix for row in rows
+    )
+    assert all(index.is_stored(row.prefix) for row in rows[::50])
+    assert len(list(index.volumes())) == 8
+
+
+def test_lost_part_is_told_as_damage_of_its_run(short_parts):
+    backend = MemoryBackend()
+    rows = store(backend, 1)
+    for part in list(backend.list(names.PARTS)):
+        backend.delete(part.name)
+    index = BlobIndex(backend, KEYRING)
+    assert not index.is_stored(rows[1].prefix)
+    assert "lacks a part" in str(index.problems[0])
+
+
+def test_new_blobs_read_a_filter_and_hardly_any_block():
+    recording = RecordingBackend(MemoryBackend())
+    store(recording, 1)
+    before = len(recording.calls("get"))
+    index = BlobIndex(recording, KEYRING)
+    source = random.Random(9)
+    assert not any(index.is_stored(source.randbytes(16)) for _ in range(1_000))
+    # The end of the run, 16 blocks before the filter pays, the filter, and of the
+    # others the blocks (twenty in all) that one question in 64 needs.
+    assert len(recording.calls("get")) - before <= 1 + 20 + 1
+
+
+@pytest.fixture
+def source(tmp_path):
+    way = "/".join("abcdefghij")
+    return write_tree(tmp_path / "s", {f"{way}/file": noise(3_000), "x": b"x"})
+
+
+def opened(repository, cache, recollection):
+    recording = RecordingBackend(repository.backend)
+    backend = cached(recording, cache)
+    assert isinstance(backend, CachingBackend)
+    return recording, open_repository(backend, KEY, recollection=recollection)
+
+
+def test_one_file_from_a_cold_machine_takes_twelve_requests(source, tmp_path):
+    repository = create_small()
+    back_up(repository, source)
+    recording = RecordingBackend(repository.backend)
+    again = open_repository(recording, KEY)
+    path = os.fsencode(source / "/".join("abcdefghij") / "file")
+    restore_all(again, Catalog(again).find(), tmp_path / "to", paths=(path,))
+    assert len(recording.calls()) <= 12
+
+
+def test_one_file_with_a_warm_cache_takes_three_requests(source, tmp_path):
+    repository = create_small()
+    back_up(repository, source)
+    cache = os.fsencode(tmp_path / "cache")
+    path = os.fsencode(source / "x")
+    _, first = opened(repository, cache, None)
+    restore_all(first, Catalog(first).find(), tmp_path / "1", paths=(path,))
+    recording, again = opened(repository, cache, first.recollection)
+    restore_all(again, Catalog(again).find(), tmp_path / "2", paths=(path,))
+    assert [call.verb for call in recording.calls()] == ["get", "list", "get"]
+
+
+def test_nothing_changed_with_a_warm_cache_takes_six_requests(source, tmp_path):
+    repository = create_small()
+    back_up(repository, source)
+    cache = os.fsencode(tmp_path / "cache")
+    _, first = opened(repository, cache, None)
+    back_up(first, source, at=2)
+    recording, again = opened(repository, cache, first.recollection)
+    back_up(again, source, at=3)
+    # The key slot; snapshots, index runs, two kinds of volumes; the new snapshot.
+    # (Others may touch the directories above the source, which then are stored.)
+    verbs = [call.verb for call in recording.calls("get", "list")]
+    assert verbs == ["get", "list", "list", "list", "list"]
+    stored = [call.name for call in recording.calls("put")]
+    assert len([name for name in stored if name.startswith(names.SNAPSHOTS)]) == 1
+
+
+def test_names_that_are_out_of_date_do_no_harm(source, tmp_path):
+    repository = create_small()
+    back_up(repository, source)
+    cache = os.fsencode(tmp_path / "cache")
+    _, first = opened(repository, cache, None)
+    list(first.index.runs)
+    known = first.recollection
+    assert known.from_text(known.to_text()) == known
+    for at in range(2, 11):
+        write_tree(source, {f"n{at}": noise(700, at)})
+        back_up(repository, source, at=at)
+    _, again = opened(repository, cache + b"2", known)
+    snapshot = Catalog(again).find()
+    summary = restore_all(again, snapshot, tmp_path / "to")
+    assert summary.failed == 0
+    assert again.problems == []
