@@ -1,6 +1,7 @@
 """Runs one command and measures it: wall time, CPU time, peak memory."""
 
 import os
+import resource
 import subprocess
 import threading
 import time
@@ -28,7 +29,8 @@ class Cost:
         wall_s: seconds from start to end.
         cpu_s: seconds of processor time, user and system, of all its processes.
         peak_bytes: most memory that all its processes together had resident at
-            one moment; pages that they share count for each of them.
+            one moment; pages that they share count for each of them. 0 where it
+            ended before anybody could look.
     """
 
     wall_s: float
@@ -71,8 +73,18 @@ def measure(
     return Cost(
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_bytes=max(watcher.peak_bytes, usage.ru_maxrss * 1024),
+        peak_bytes=max(watcher.peak_bytes, _kernel_account(usage.ru_maxrss)),
     )
+
+
+def _kernel_account(largest_kb: int) -> int:
+    """The kernel's own account of the largest process, where it can be believed.
+
+    A new process counts as being as large as the one that started it, which is
+    this one, until it has become another program.
+    """
+    own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest_kb * 1024 if largest_kb > own_kb else 0
 
 
 def _failure(command: Sequence[str], code: int, log: Path) -> str:

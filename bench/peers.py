@@ -51,8 +51,9 @@ class Peer:
     In commands and variables these are replaced: ``{repository}``, ``{source}``,
     ``{target}``, ``{scratch}`` (a folder of its own, for caches), ``{path}``
     (absolute, of a file or folder), ``{rootless}`` (without its first slash),
-    ``{relative}`` (below the source), ``{name}`` (its last part), ``{number}``, ``{date}``, ``{iso}`` and ``{seconds}``
-    of a snapshot, ``{snapshot}`` and ``{older}`` (as the program calls them).
+    ``{relative}`` (below the source), ``{name}`` (its last part), ``{number}``,
+    ``{date}``, ``{iso}`` and ``{seconds}`` of a snapshot, ``{snapshot}`` and
+    ``{older}`` (as the program calls them).
 
     Attributes:
         name: as the table calls it.
@@ -220,7 +221,7 @@ def kopia(program: str, name: str) -> Peer:
 
 
 def borg(program: str, name: str) -> Peer:
-    """borg with zstd level 3, as its goal says; its default is lz4."""
+    """The program borg with zstd level 3, as its goal says; its default is lz4."""
     archive = "::v{number}"
     return Peer(
         name=f"{name} (zstd 3)",
@@ -290,8 +291,10 @@ def find_peers(ours: str | None, names: Sequence[str]) -> list[Peer]:
         ("borg", borg),
         ("duplicity", duplicity),
     ):
-        for path in _all_on_path(program):
-            found.append(make(path, f"{program} {_version(path)}".strip()))
+        found += [
+            make(path, f"{program} {_version(path)}".strip())
+            for path in _all_on_path(program)
+        ]
     if not names:
         return found
     return [peer for peer in found if peer.name.split()[0] in names]

@@ -1,4 +1,4 @@
-"""Makes a repository of any size without the data: a big index, a big tree.
+r"""Makes a repository of any size without the data: a big index, a big tree.
 
 The files of the source are real, so that a backup has something to look at, but
 sparse: they have a length and occupy no block. Their trees are written by
@@ -7,7 +7,7 @@ that the runs name are sparse files of the right name and size. What is below
 ``wanted`` is stored for good and can be restored; everything else can be listed,
 compared and backed up again, but not read: `check` would say so.
 
-    PYTHONPATH=. python bench/scale.py --blobs 20000000 --files 5000000 \\
+    PYTHONPATH=. python bench/scale.py --blobs 20000000 --files 5000000 \
         --snapshots 10 DIR
 
 makes ``DIR/repository`` (password "benchmark") and ``DIR/source``. Where DIR is on
@@ -175,7 +175,7 @@ def make_repository(folder: Path, source: Path, sizes: Sizes, *, real: bool) -> 
     """Make the repository; ``real`` says whether the source is there to look at."""
     backend = LocalBackend(os.fsencode(folder))
     repository = create_repository(backend, Passphrase(PASSWORD.encode()))
-    keyring = repository._keyring
+    keyring = repository._keyring  # noqa: SLF001 - nobody else seals made-up runs
     for start in range(0, sizes.blobs, sizes.rows_per_run):
         count = min(sizes.rows_per_run, sizes.blobs - start)
         _store_run(repository, keyring, start, count)
@@ -307,12 +307,13 @@ def _open_source(source: Path, files: int, *, real: bool) -> Directory:
     if real:
         return SourceDirectory.open_root(os.fsencode(source))
     folders: dict[bytes, set[bytes]] = {b"": set()}
-    for path, names in layout(files):
-        folders[path] = set(names)
-        while path:
-            path, name = os.path.split(path)
-            path = path.rstrip(b"/")
-            folders.setdefault(path, set()).add(name)
+    for folder, names in layout(files):
+        folders[folder] = set(names)
+        way = folder
+        while way:
+            above, _, name = way.rpartition(b"/")
+            folders.setdefault(above, set()).add(name)
+            way = above
     return InventedDirectory({path: list(names) for path, names in folders.items()})
 
 

@@ -12,7 +12,7 @@ _HEAD = (
     *("program", "wall s", "CPU s", "peak", "stored", "growth"),
     *("requests", "moved", "ours / wall", "ours / bytes"),
 )
-_NOTHING = "–"
+_NOTHING = "-"
 _METRICS = {
     "wall_s": "wall",
     "stored_bytes": "stored",
@@ -48,7 +48,9 @@ def seconds(value: float | None) -> str:
     """With as many digits as mean something."""
     if value is None:
         return _NOTHING
-    return f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+    if value >= 10:
+        return f"{value:.1f}"
+    return f"{value:.2f}" if value >= 0.1 else f"{value:.3f}"
 
 
 def size(value: float | None) -> str:
@@ -106,16 +108,16 @@ def _range(summary: Summary) -> str:
     middle = seconds(summary.wall_s)
     if summary.rounds < 2:
         return middle
-    return f"{middle} ({seconds(summary.least_wall_s)}–{seconds(summary.most_wall_s)})"
+    return f"{middle} ({seconds(summary.least_wall_s)}-{seconds(summary.most_wall_s)})"
 
 
 def _goal_row(verdict: Verdict) -> tuple[str, ...]:
     goal = verdict.goal
     topic = goal.topic
     sign = "≥" if goal.is_least else "≤"
-    against = f" × {verdict.program}" if verdict.program else ""
+    against = f" times {verdict.program}" if verdict.program else ""
     if goal.other is not None:
-        against = f" × {goal.other.step}"
+        against = f" times {goal.other.step}"
     figure = _METRICS[goal.metric] + ("" if goal.minus is None else ", less start-up")
     is_ratio = bool(against)
     return (

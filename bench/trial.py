@@ -154,7 +154,8 @@ class Trial:
         return self._ids[number]
 
     def _measure(self, command: Sequence[str], names: dict[str, str]) -> Cost:
-        os.sync()  # what others have left to write is not this one's doing
+        # what others have left to write is not this one's doing
+        subprocess.run(["sync", "-f", self._folder], check=False)
         with self.output.open("wb") as output:
             words = self._words(command, names)
             return measure(words, self._environment(), output, self._log)

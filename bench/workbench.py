@@ -43,6 +43,7 @@ class Effort:
         cold_blobs: in the index of workload 11.
         cold_files: in its tree.
         cold_snapshots: of it.
+        slow_programs: workloads in which the slow programs take part.
     """
 
     rounds: int
@@ -65,6 +66,7 @@ class Effort:
     cold_blobs: int
     cold_files: int
     cold_snapshots: int
+    slow_programs: frozenset[int] = frozenset(range(1, 12))
 
 
 FULL = Effort(
@@ -94,23 +96,24 @@ QUICK = Effort(
     rounds=1,
     places=("memory",),
     linux_versions=0,
-    tree_files=3000,
+    tree_files=1500,
     versions=3,
-    binaries_bytes=40 << 20,
-    large_bytes=60 << 20,
+    binaries_bytes=24 << 20,
+    large_bytes=48 << 20,
     mail_messages=2000,
-    mail_versions=4,
-    database_rows=20_000,
-    image_blocks=5000,
-    scattered_versions=4,
-    few_snapshots=3,
-    many_snapshots=6,
-    slow_snapshots=4,
-    scale_blobs=500_000,
-    scale_files=50_000,
-    cold_blobs=500_000,
+    mail_versions=3,
+    database_rows=15_000,
+    image_blocks=4000,
+    scattered_versions=3,
+    few_snapshots=2,
+    many_snapshots=3,
+    slow_snapshots=2,
+    scale_blobs=200_000,
+    scale_files=40_000,
+    cold_blobs=200_000,
     cold_files=20_000,
     cold_snapshots=50,
+    slow_programs=frozenset({3, 6, 8}),
 )
 
 
@@ -148,20 +151,21 @@ class Turn:
         except CommandFailed as error:
             self._results.add_failure(topic, self.peer.name, error)
             return False
-        stored, traffic = self.trial.stored_bytes, self.trial.traffic
+        stored = self.trial.stored_bytes if command == self.peer.backup else None
+        traffic = self.trial.traffic
         self._results.add(
             Measurement(
                 topic=topic,
                 program=self.peer.name,
                 round_number=self._round,
                 cost=None if traffic else cost,
-                stored_bytes=stored or None,
+                stored_bytes=stored,
                 requests=traffic and traffic.requests,
                 moved_bytes=traffic and traffic.moved_bytes,
                 files_per_s=items and items / cost.wall_s,
             )
         )
-        say(f"  {self.peer.name}: {step}: {cost.wall_s:.2f} s, {stored / 1e6:.1f} MB")
+        say(f"  {self.peer.name}: {step}: {cost.wall_s:.2f} s")
         return True
 
     def fail(self, workload: int, step: str, reason: str) -> None:
@@ -202,32 +206,41 @@ class Workbench:
         finally:
             shutil.rmtree(path, ignore_errors=True)
 
+    def peers_for(self, workload: int) -> list[Peer]:
+        """Who takes part in a workload."""
+        return [
+            peer
+            for peer in self.peers
+            if not peer.is_slow or workload in self.effort.slow_programs
+        ]
+
     def contest(
         self,
-        place: str,
-        source: Path,
+        workload: int,
+        where: tuple[str, Path],
         story: Callable[[Turn], object],
-        *,
         floors: Sequence[Peer] = (),
-        rounds: int | None = None,
     ) -> None:
         """Every program goes through the story, one after the other, in each round.
 
         In the first round, ours does so once more, with its requests counted
-        instead of its time.
+        instead of its time. ``where`` is the place and the source.
         """
-        for number in range(1, (rounds or self.effort.rounds) + 1):
+        place, source = where
+        for number in range(1, self.effort.rounds + 1):
             say(f" round {number}, {place}")
             counted = [counted_chunkvault()] if self._counts(number) else []
-            for peer in (*self.peers, *floors, *counted):
+            for peer in (*self.peers_for(workload), *floors, *counted):
                 with self.folder(place) as folder:
                     self._take_turn(place, source, story, (peer, number, folder))
 
     @contextmanager
-    def trials(self, source: Path, folder: Path) -> Iterator[list[Trial]]:
+    def trials(
+        self, workload: int, source: Path, folder: Path
+    ) -> Iterator[list[Trial]]:
         """A trial of each program that can be started, for a common history."""
         trials = []
-        for number, peer in enumerate(self.peers):
+        for number, peer in enumerate(self.peers_for(workload)):
             try:
                 trials.append(Trial(peer, source, folder / f"trial{number}"))
             except CommandFailed as error:

@@ -165,8 +165,9 @@ def _fetch(cache: Path, version: str) -> Path | None:
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     name = f"{PACKAGE}={version}"
-    quiet = {"stdout": subprocess.DEVNULL, "check": False, "cwd": work}
-    if subprocess.run(["apt-get", "-qq", "download", name], **quiet).returncode:
+    command = ["apt-get", "-qq", "download", name]
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, cwd=work)
+    if done.returncode:
         print(f"apt could not fetch {name}", file=sys.stderr)
         return None
     for package in list(work.glob("*.deb")):

@@ -12,7 +12,7 @@ def compare_commands(bench: Workbench, wanted: frozenset[int]) -> None:  # noqa:
     with bench.folder("memory") as folder:
         source = folder / "source"
         history = source_tree(bench, source)
-        with bench.trials(source, folder) as trials:
+        with bench.trials(9, source, folder) as trials:
             for number in (0, 1):
                 history.advance(number)
                 for trial in list(trials):

@@ -50,7 +50,7 @@ def _grow(
     with bench.folder("memory") as folder:
         source = folder / "source"
         history = make(source)
-        with bench.trials(source, folder) as trials:
+        with bench.trials(workload, source, folder) as trials:
             growths = [_Growth(trial) for trial in trials]
             for number in range(versions):
                 history.advance(number)

@@ -50,7 +50,7 @@ def restore_by_date(bench: Workbench, wanted: frozenset[int]) -> None:
     with bench.folder("memory") as folder:
         source = folder / "source"
         project = Project(source)
-        with bench.trials(source, folder) as trials:
+        with bench.trials(8, source, folder) as trials:
             digests: list[bytes] = []
             for number in range(effort.many_snapshots):
                 project.advance(number)

@@ -44,7 +44,7 @@ def back_up_tree(bench: Workbench, wanted: frozenset[int]) -> None:
                     turn.trial.clear_target()
                     turn.do(8, PART, peer.restore_path, path=str(part))
 
-            bench.contest(place, source, story, floors=floors)
+            bench.contest(1, (place, source), story, floors)
 
 
 def back_up_binaries(bench: Workbench, wanted: frozenset[int]) -> None:  # noqa: ARG001
@@ -54,10 +54,10 @@ def back_up_binaries(bench: Workbench, wanted: frozenset[int]) -> None:  # noqa:
         total = _copy_binaries(Path("/usr"), source, bench.effort.binaries_bytes)
         bench.results.note(f"Binaries: {total / 1e6:.0f} MB of this machine's /usr.")
         bench.contest(
-            "memory",
-            source,
+            4,
+            ("memory", source),
             lambda turn: turn.do(4, FIRST, turn.peer.backup),
-            floors=[TAR],
+            [TAR],
         )
 
 
@@ -75,7 +75,7 @@ def back_up_large_files(bench: Workbench, wanted: frozenset[int]) -> None:
                     restore_whole(turn, source, LARGE_WHOLE)
 
             floors = [TAR] + ([UNTAR] if 8 in wanted else [])
-            bench.contest(place, source, story, floors=floors)
+            bench.contest(5, (place, source), story, floors)
             if 5 in wanted:
                 _measure_libraries(bench, source, place)
 
