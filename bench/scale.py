@@ -28,6 +28,7 @@ from typing import NamedTuple, Protocol, Self
 import chunkvault
 from chunkvault.backends.local import LocalBackend
 from chunkvault.codec.hashing import content_hash
+from chunkvault.codec.passphrase import DEFAULT_COST, KdfCost
 from chunkvault.codec.sealing import NONCE_BYTES, random_bytes
 from chunkvault.format.blob import PREFIX_BYTES, BlobKind
 from chunkvault.format.content import encode_ref
@@ -171,10 +172,18 @@ def wanted_content() -> bytes:
     return random.Random(7).randbytes(WANTED_BYTES)
 
 
-def make_repository(folder: Path, source: Path, sizes: Sizes, *, real: bool) -> None:
+def make_repository(
+    folder: Path,
+    source: Path,
+    sizes: Sizes,
+    *,
+    real: bool,
+    cost: KdfCost = DEFAULT_COST,
+) -> None:
     """Make the repository; ``real`` says whether the source is there to look at."""
     backend = LocalBackend(os.fsencode(folder))
-    repository = create_repository(backend, Passphrase(PASSWORD.encode()))
+    password = Passphrase(PASSWORD.encode())
+    repository = create_repository(backend, password, cost=cost)
     keyring = repository._keyring  # noqa: SLF001 - nobody else seals made-up runs
     for start in range(0, sizes.blobs, sizes.rows_per_run):
         count = min(sizes.rows_per_run, sizes.blobs - start)

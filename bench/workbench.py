@@ -113,7 +113,7 @@ QUICK = Effort(
     cold_blobs=200_000,
     cold_files=20_000,
     cold_snapshots=50,
-    slow_programs=frozenset({3, 6, 8}),
+    slow_programs=frozenset({3, 6}),
 )
 
 
