@@ -12,8 +12,8 @@ from bench.workloads.trees import AGAIN, FIRST, WHOLE
 __all__ = ["Panel", "draw_chart", "panels_of"]
 
 _COLUMNS = 2
-_PANEL_WIDTH = 430
-_LABEL_WIDTH = 128
+_PANEL_WIDTH = 450
+_LABEL_WIDTH = 146
 _BAR_WIDTH = 220
 _ROW = 20
 _TITLE = 40
@@ -78,6 +78,8 @@ def panels_of(results: Results) -> list[Panel]:
 
 def draw_chart(panels: Sequence[Panel]) -> str:
     """The panels in two columns, each with a scale of its own that begins at zero."""
+    if not panels:
+        panels = [Panel("No full run has been made yet", [], size)]
     rows = [
         panels[start : start + _COLUMNS] for start in range(0, len(panels), _COLUMNS)
     ]
@@ -101,7 +103,7 @@ def draw_chart(panels: Sequence[Panel]) -> str:
 
 
 def _draw(panel: Panel, left: int, top: int) -> list[str]:
-    longest = max(value for _, value in panel.bars) or 1.0
+    longest = max((value for _, value in panel.bars), default=0.0) or 1.0
     lines = [
         f'<text x="{left}" y="{top + 22}" font-size="14" font-weight="600" '
         f'fill="#1b1f23">{escape(panel.title)}</text>'

@@ -4,6 +4,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from bench.peers import Peer
 from chunkvault.codec.chunker import Chunker
@@ -15,7 +16,7 @@ from chunkvault.repository import DEFAULT_SETTINGS
 __all__ = ["FIND", "LIBRARIES", "TAR", "UNTAR", "library_seconds"]
 
 TAR = Peer(
-    name="tar | zstd -3 -T2",
+    name="tar+zstd -3 -T2",
     backup=(
         "sh",
         "-c",
@@ -41,51 +42,78 @@ FIND = Peer(
 """Looks at the metadata of every file."""
 
 LIBRARIES = "libraries on two cores"
-"""Name of `library_seconds` in the table."""
+"""In the table: what `library_seconds` adds up to, halved."""
 
 _READ_BYTES = 2 << 20
 _KEY = bytes(32)
+_Result = TypeVar("_Result")
 
 
-def library_seconds(source: Path) -> float:
-    """Seconds that two cores need in the libraries alone for a first backup.
+def library_seconds(source: Path) -> dict[str, float]:
+    """Seconds of one core that the libraries need for a first backup, by step.
 
-    Reading, cutting, hashing, compressing, sealing, opening and expanding again
-    (the check that is on by default), and the hash of what is stored; measured on
-    one core and halved. None of chunkvault's own bookkeeping.
+    Reading, cutting, hashing, compressing, sealing, hashing what is stored, opening
+    and expanding it again (the check that is on by default). None of chunkvault's
+    own bookkeeping.
     """
-    chunker, compressor = Chunker(DEFAULT_SETTINGS.chunker), Compressor()
-    started = time.process_time()
-    frame, length = [], 0
+    work = _LibraryWork()
     for path in _files(source):
         with open(path, "rb", buffering=0) as file:
-            while piece := file.read(_READ_BYTES):
-                view, start = memoryview(piece), 0
-                for cut in chunker.cut(view, is_end=True):
-                    keyed_hash(_KEY, view[start : start + cut])
-                    start += cut
-                frame.append(piece)
-                length += len(piece)
-                if length >= DEFAULT_SETTINGS.frame_bytes:
-                    _store(b"".join(frame), compressor.compress)
-                    frame, length = [], 0
-    if frame:
-        _store(b"".join(frame), compressor.compress)
-    return (time.process_time() - started) / 2
+            while piece := work.timed("read", file.read, _READ_BYTES):
+                work.add(piece)
+    work.store()
+    return work.seconds
 
 
-def _store(content: bytes, compress: Callable[[bytes], bytes]) -> None:
-    """What happens to a megabyte or two, frame by frame."""
-    size = DEFAULT_SETTINGS.frame_bytes
-    for start in range(0, len(content), size):
-        plain = content[start : start + size]
-        payload = compress(plain)
+class _LibraryWork:
+    """Calls the libraries as a backup does, and adds up the time of each step."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._cut = Chunker(DEFAULT_SETTINGS.chunker).cut
+        self._compress = Compressor().compress
+        self._pieces: list[bytes] = []
+        self._length = 0
+
+    def timed(
+        self, step: str, call: Callable[..., _Result], *words: object, **more: object
+    ) -> _Result:
+        """Make a call, and note how much processor time it took."""
+        started = time.process_time()
+        result = call(*words, **more)
+        spent = time.process_time() - started
+        self.seconds[step] = self.seconds.get(step, 0.0) + spent
+        return result
+
+    def add(self, piece: bytes) -> None:
+        """The next bytes of a file."""
+        view, start = memoryview(piece), 0
+        for length in self.timed("cut", self._cut, view, is_end=True):
+            self.timed("hash", keyed_hash, _KEY, view[start : start + length])
+            start += length
+        self._pieces.append(piece)
+        self._length += len(piece)
+        if self._length >= DEFAULT_SETTINGS.frame_bytes:
+            self.store()
+
+    def store(self) -> None:
+        """What happens to the bytes of a frame, or of a few."""
+        content = b"".join(self._pieces)
+        self._pieces, self._length = [], 0
+        size = DEFAULT_SETTINGS.frame_bytes
+        for start in range(0, len(content), size):
+            self._store_frame(content[start : start + size])
+
+    def _store_frame(self, plain: bytes) -> None:
+        payload = self.timed("compress", self._compress, plain)
         is_compressed = len(payload) < len(plain)
-        sealed = seal(payload if is_compressed else plain, b"", counter_nonce(0), _KEY)
-        content_hash(sealed)
-        opened = open_sealed(sealed, b"", counter_nonce(0), _KEY)
+        nonce = counter_nonce(0)
+        stored = payload if is_compressed else plain
+        sealed = self.timed("seal", seal, stored, b"", nonce, _KEY)
+        self.timed("name", content_hash, sealed)
+        opened = self.timed("open", open_sealed, sealed, b"", nonce, _KEY)
         if is_compressed:
-            expand(opened, len(plain))
+            self.timed("expand", expand, opened, len(plain))
 
 
 def _files(source: Path) -> list[bytes]:

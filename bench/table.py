@@ -10,7 +10,7 @@ __all__ = ["render_goals", "render_results", "seconds", "size"]
 
 _HEAD = (
     *("program", "wall s", "CPU s", "peak", "stored", "growth"),
-    *("requests", "moved", "ours / wall", "ours / bytes"),
+    *("files/s", "requests", "moved", "ours / wall", "ours / bytes"),
 )
 _NOTHING = "-"
 _METRICS = {
@@ -97,10 +97,15 @@ def _row(results: Results, topic: Topic, summary: Summary) -> tuple[str, ...]:
         size(summary.peak_bytes or None),
         size(summary.stored_bytes),
         size(summary.growth_bytes),
-        _NOTHING if summary.requests is None else f"{summary.requests:.0f}",
+        _count(summary.files_per_s),
+        _count(summary.requests),
         size(summary.moved_bytes),
         *(_NOTHING if one is None else f"{one:.3g}" for one in ratios),
     )
+
+
+def _count(value: float | None) -> str:
+    return _NOTHING if value is None else f"{value:,.0f}"
 
 
 def _range(summary: Summary) -> str:

@@ -162,7 +162,7 @@ class Turn:
                 stored_bytes=stored,
                 requests=traffic and traffic.requests,
                 moved_bytes=traffic and traffic.moved_bytes,
-                files_per_s=items and items / cost.wall_s,
+                files_per_s=items and (None if traffic else items / cost.wall_s),
             )
         )
         say(f"  {self.peer.name}: {step}: {cost.wall_s:.2f} s")

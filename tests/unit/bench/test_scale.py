@@ -27,7 +27,13 @@ def made(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("scale")
     if request.param:
         make_source(folder / "source", SIZES.files)
-    make_repository(folder / "repository", folder / "source", SIZES, real=request.param)
+    make_repository(
+        folder / "repository",
+        folder / "source",
+        SIZES,
+        real=request.param,
+        cost=CHEAP,
+    )
     return folder
 
 
