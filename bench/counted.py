@@ -9,24 +9,24 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from chunkvault.backends import location
+from chunkvault.backends import location as locations
 from chunkvault.backends.base import Backend
 from chunkvault.backends.counting import CountingBackend
 from chunkvault.cli.main import main
 
 _counted: list[CountingBackend] = []
-_open_backend = location.open_backend
+_open_backend = locations.open_backend
 
 
-def _open_counted(where: str) -> Backend:
-    backend = CountingBackend(_open_backend(where))
+def _open_counted(location: str) -> Backend:
+    backend = CountingBackend(_open_backend(location))
     _counted.append(backend)
     return backend
 
 
 def count(words: list[str]) -> int:
     """As the command ``chunkvault``, with an account; gives the exit code."""
-    location.open_backend = _open_counted
+    locations.open_backend = _open_counted
     code = main(words)
     counts = [asdict(backend.counts) for backend in _counted]
     Path(os.environ["CHUNKVAULT_BENCH_COUNTS"]).write_text(json.dumps(counts))

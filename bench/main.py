@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -15,7 +16,7 @@ from bench.document import replace_generated
 from bench.goals import goals_of, judge
 from bench.noise import describe_noise, read_machine_state
 from bench.peers import PROJECT, find_peers, install_missing
-from bench.results import Results, read_rows
+from bench.results import OURS, Results, read_rows
 from bench.table import render_goals, render_results
 from bench.workbench import FULL, QUICK, Effort, Workbench, say
 from bench.workloads import STORIES, TITLES
@@ -35,14 +36,14 @@ Workloads:
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """Run the bench; gives the exit code."""
+    """Run the bench; gives the exit code: 1 where chunkvault itself failed."""
     arguments = parse_arguments(words)
     effort = _effort(arguments)
     wanted = frozenset(arguments.only or TITLES)
     results = Results()
     for path in arguments.merge:
         _take_over(results, path, wanted)
-    text, is_complete = "", True
+    is_complete = True
     try:
         _measure(arguments, effort, wanted, results)
     except KeyboardInterrupt:
@@ -57,7 +58,9 @@ def main(words: Sequence[str] | None = None) -> int:
         replace_generated(DOCUMENT, text)
         CHART.write_text(draw_chart(panels_of(results)))
         say(f"written: {DOCUMENT}, {CHART}")
-    return 0 if is_complete else 130
+    if not is_complete:
+        return 130
+    return int(results.has_failure_of(OURS))
 
 
 def parse_arguments(words: Sequence[str] | None) -> argparse.Namespace:
@@ -215,4 +218,5 @@ def _default_cache() -> Path:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # tidy up then, too
     sys.exit(main())

@@ -64,7 +64,12 @@ def measure(
             raise CommandFailed(f"{command[0]}: {error.strerror}") from error
         watcher = _MemoryWatcher(process.pid)
         watcher.start()
-        _, status, usage = os.wait4(process.pid, 0)
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
         wall_s = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     watcher.stop()

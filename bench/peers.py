@@ -333,7 +333,7 @@ def _search_path() -> str:
 
 def _all_on_path(program: str) -> list[str]:
     """Every different program of this name on PATH."""
-    found = {}
+    found: dict[Path, str] = {}
     for folder in os.environ.get("PATH", "").split(":"):
         path = Path(folder) / program
         if path.is_file() and os.access(path, os.X_OK):

@@ -96,6 +96,10 @@ class Results:
         """A program could not do something: the table says so."""
         self.add(Measurement(topic=topic, program=program, failure=str(reason)))
 
+    def has_failure_of(self, program: str) -> bool:
+        """Whether the program failed at anything."""
+        return any(one.failure and one.program == program for one in self.measurements)
+
     def note(self, sentence: str) -> None:
         """Something that who reads the table must know; said once."""
         if sentence not in self.notes:

@@ -23,6 +23,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import TracebackType
 from typing import NamedTuple, Protocol, Self
 
 import chunkvault
@@ -103,7 +104,13 @@ class Directory(Protocol):
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(self, *_: object) -> None: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+        /,
+    ) -> None: ...
 
 
 class InventedDirectory:
@@ -187,7 +194,7 @@ def make_repository(
     keyring = repository._keyring  # noqa: SLF001 - nobody else seals made-up runs
     for start in range(0, sizes.blobs, sizes.rows_per_run):
         count = min(sizes.rows_per_run, sizes.blobs - start)
-        _store_run(repository, keyring, start, count)
+        _store_run(backend, keyring, start, count)
         _say(f"{start + count:,} blobs")
     tree, totals = _store_trees(repository, source, sizes, real=real)
     _store_snapshots(repository, source, tree, totals, sizes.snapshots)
@@ -198,17 +205,15 @@ def invented_id(number: int) -> BlobId:
     return BlobId(content_hash(number.to_bytes(8, "little")))
 
 
-def _store_run(
-    repository: Repository, keyring: Keyring, start: int, count: int
-) -> None:
+def _store_run(backend: LocalBackend, keyring: Keyring, start: int, count: int) -> None:
     """An index run over blobs that follow each other, and the volumes it names."""
     volumes = []
     for number in range(-(-count // _BLOBS_PER_VOLUME)):
         volume = _invent_volume(keyring, start + number * _BLOBS_PER_VOLUME)
-        _make_sparse(repository.backend, volume)
+        _make_sparse(backend, volume)
         volumes.append(volume)
     rows = sorted(_rows(start, count))
-    store_run(repository.backend, keyring, rows, volumes)
+    store_run(backend, keyring, rows, volumes)
 
 
 def _rows(start: int, count: int) -> Iterator[IndexRow]:

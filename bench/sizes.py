@@ -49,10 +49,11 @@ def store_tree(path: bytes, chunk: int, frame: int) -> tuple[int, int, int]:
     """Stored bytes of a first backup: all, index runs, tree volumes."""
     store = MemoryBackend()
     take(new_repository(store, chunk, frame), path, 1)
-    return tuple(
+    everything, index, trees = (
         sum(info.size for info in store.list(folder))
         for folder in ("", "index/", "trees/")
     )
+    return everything, index, trees
 
 
 def versions(

@@ -17,6 +17,9 @@ __all__ = ["FULL", "QUICK", "Effort", "Turn", "Workbench", "say"]
 
 SHARED_MEMORY = Path("/dev/shm")
 
+CREATION = "create a repository"
+HISTORY_TAKEN = "take the snapshots of a history"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Effort:
@@ -232,7 +235,12 @@ class Workbench:
             counted = [counted_chunkvault()] if self._counts(number) else []
             for peer in (*self.peers_for(workload), *floors, *counted):
                 with self.folder(place) as folder:
-                    self._take_turn(place, source, story, (peer, number, folder))
+                    try:
+                        with Trial(peer, source, folder / "trial") as trial:
+                            story(Turn(self.results, trial, number, place))
+                    except CommandFailed as error:
+                        topic = Topic(workload=workload, step=CREATION, place=place)
+                        self.results.add_failure(topic, peer.name, error)
 
     @contextmanager
     def trials(
@@ -244,29 +252,27 @@ class Workbench:
             try:
                 trials.append(Trial(peer, source, folder / f"trial{number}"))
             except CommandFailed as error:
-                self.results.note(f"{peer.name} takes no part: {error}")
+                topic = Topic(workload=workload, step=CREATION)
+                self.results.add_failure(topic, peer.name, error)
         try:
             yield trials
         finally:
             for trial in trials:
                 trial.close()
 
+    def take_snapshots(self, workload: int, trials: list[Trial], number: int) -> None:
+        """Every program takes one, unmeasured; who fails takes no further part."""
+        for trial in list(trials):
+            try:
+                trial.run(trial.peer.backup, number)
+            except CommandFailed as error:
+                topic = Topic(workload=workload, step=HISTORY_TAKEN)
+                self.results.add_failure(topic, trial.peer.name, error)
+                trials.remove(trial)
+                trial.close()
+
     def _counts(self, number: int) -> bool:
         return number == 1 and any(peer.name == OURS for peer in self.peers)
-
-    def _take_turn(
-        self,
-        place: str,
-        source: Path,
-        story: Callable[[Turn], object],
-        who: tuple[Peer, int, Path],
-    ) -> None:
-        peer, number, folder = who
-        try:
-            with Trial(peer, source, folder / "trial") as trial:
-                story(Turn(self.results, trial, number, place))
-        except CommandFailed as error:
-            self.results.note(f"{peer.name} takes no part: {error}")
 
 
 def say(what: str) -> None:

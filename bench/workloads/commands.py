@@ -1,6 +1,5 @@
 """Workload 9: what a person types, on a repository with two versions of a tree."""
 
-from bench.measuring import CommandFailed
 from bench.workbench import Turn, Workbench
 from bench.workloads.trees import source_tree
 
@@ -15,13 +14,7 @@ def compare_commands(bench: Workbench, wanted: frozenset[int]) -> None:  # noqa:
         with bench.trials(9, source, folder) as trials:
             for number in (0, 1):
                 history.advance(number)
-                for trial in list(trials):
-                    try:
-                        trial.run(trial.peer.backup, number)
-                    except CommandFailed as error:
-                        bench.results.note(f"{trial.peer.name}: {error}")
-                        trials.remove(trial)
-                        trial.close()
+                bench.take_snapshots(9, trials, number)
             path = str(history.file)
             for round_number in range(1, bench.effort.rounds + 1):
                 for trial in trials:

@@ -5,7 +5,6 @@ from pathlib import Path
 
 from bench.data.mail import MailFile
 from bench.data.source_tree import MadeTree
-from bench.measuring import CommandFailed
 from bench.trial import Trial
 from bench.workbench import Turn, Workbench, say
 
@@ -55,23 +54,18 @@ def restore_by_date(bench: Workbench, wanted: frozenset[int]) -> None:
             for number in range(effort.many_snapshots):
                 project.advance(number)
                 digests.append(sha256(project.content()).digest())
-                for trial in list(trials):
-                    _take_snapshot(bench, trials, trial, number)
+                if number == effort.slow_snapshots:
+                    _dismiss_slow(trials)
+                bench.take_snapshots(8, trials, number)
                 if number + 1 in lengths:
                     say(f" {number + 1} snapshots")
                     file = str(project.file)
                     _restore(bench, trials, (file, digests), wanted)
 
 
-def _take_snapshot(
-    bench: Workbench, trials: list[Trial], trial: Trial, number: int
-) -> None:
-    if trial.peer.is_slow and number >= bench.effort.slow_snapshots:
-        return
-    try:
-        trial.run(trial.peer.backup, number)
-    except CommandFailed as error:
-        bench.results.note(f"{trial.peer.name} fails at snapshot {number}: {error}")
+def _dismiss_slow(trials: list[Trial]) -> None:
+    """They have taken as many snapshots as they are asked for."""
+    for trial in [trial for trial in trials if trial.peer.is_slow]:
         trials.remove(trial)
         trial.close()
 
@@ -87,8 +81,6 @@ def _restore(
     step = FILE_AT_DATE.format(count)
     for round_number in range(1, bench.effort.rounds + 1):
         for trial in trials:
-            if trial.peer.is_slow and count > bench.effort.slow_snapshots:
-                continue
             trial.clear_target()
             turn = Turn(bench.results, trial, round_number, "memory")
             if 8 in wanted:
