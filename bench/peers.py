@@ -294,10 +294,9 @@ def find_peers(ours: str | None, names: Sequence[str]) -> list[Peer]:
         found += [
             make(path, f"{program} {_version(path)}".strip())
             for path in _all_on_path(program)
+            if not names or program in names
         ]
-    if not names:
-        return found
-    return [peer for peer in found if peer.name.split()[0] in names]
+    return found if not names or OURS in names else found[1:]
 
 
 def install_missing() -> list[str]:

@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from bench.data.sparse_tree import WANTED, WANTED_BYTES
 from bench.peers import PROJECT, Peer, counted_chunkvault
 from bench.results import OURS
-from bench.scale import WANTED, WANTED_BYTES
 from bench.trial import Trial
 from bench.workbench import SHARED_MEMORY, Turn, Workbench, say
 

@@ -5,15 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from bench.data.sparse_tree import layout, make_source, wanted_content
 from bench.peers import counted_chunkvault
-from bench.scale import (
-    PASSWORD,
-    Sizes,
-    layout,
-    make_repository,
-    make_source,
-    wanted_content,
-)
+from bench.scale import PASSWORD, Sizes, make_repository
 from bench.trial import Trial
 from chunkvault.backends.local import LocalBackend
 from chunkvault.repository import Passphrase, open_repository
