@@ -1,19 +1,24 @@
 """Runs one command and measures it: wall time, CPU time, peak memory."""
 
 import os
+import resource
 import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
+
+__all__ = ["CommandFailed", "Cost", "measure", "stored_bytes"]
 
 SAMPLING_INTERVAL_S = 0.02
+_PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+_TAIL_CHARACTERS = 600
 
 
 class CommandFailed(Exception):
-    """A command that was measured did not succeed."""
+    """A command that was measured did not succeed; says how it ended."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +28,9 @@ class Cost:
     Attributes:
         wall_s: seconds from start to end.
         cpu_s: seconds of processor time, user and system, of all its processes.
-        peak_bytes: most memory that any one of its processes had resident.
+        peak_bytes: most memory that all its processes together had resident at
+            one moment; pages that they share count for each of them. 0 where it
+            ended before anybody could look.
     """
 
     wall_s: float
@@ -32,41 +39,69 @@ class Cost:
 
 
 def measure(
-    command: Sequence[str], environment: Mapping[str, str], log: BinaryIO
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    output: IO[bytes],
+    log: Path,
 ) -> Cost:
-    """Run the command to its end, its output to ``log``.
+    """Run the command to its end; what it complains about goes to ``log``.
 
     Raises:
-        CommandFailed: it ended with something else than 0.
+        CommandFailed: it could not be started, or ended with something else
+            than 0; with the end of what it complained about.
     """
-    started = time.perf_counter()
-    process = subprocess.Popen(
-        command,
-        env=dict(environment),
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-    )
-    watcher = _MemoryWatcher(process.pid)
-    watcher.start()
-    _, status, usage = os.wait4(process.pid, 0)
-    wall_s = time.perf_counter() - started
+    with log.open("wb") as complaints:
+        started = time.perf_counter()
+        try:
+            process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=complaints,
+            )
+        except OSError as error:
+            raise CommandFailed(f"{command[0]}: {error.strerror}") from error
+        watcher = _MemoryWatcher(process.pid)
+        watcher.start()
+        try:
+            _, status, usage = os.wait4(process.pid, 0)
+        except BaseException:
+            process.kill()
+            process.wait()
+            raise
+        wall_s = time.perf_counter() - started
     process.returncode = os.waitstatus_to_exitcode(status)
     watcher.stop()
     if process.returncode != 0:
-        raise CommandFailed(f"{' '.join(command)} ended with {process.returncode}")
+        raise CommandFailed(_failure(command, process.returncode, log))
     return Cost(
         wall_s=wall_s,
         cpu_s=usage.ru_utime + usage.ru_stime,
-        peak_bytes=max(watcher.peak_bytes, usage.ru_maxrss * 1024),
+        peak_bytes=max(watcher.peak_bytes, _kernel_account(usage.ru_maxrss)),
     )
 
 
-class _MemoryWatcher(threading.Thread):
-    """Samples the high-water marks of a process and all below it.
+def _kernel_account(largest_kb: int) -> int:
+    """The kernel's own account of the largest process, where it can be believed.
 
-    The kernel's own account (``ru_maxrss``) covers only processes that were waited
-    for; the samples add those that outlive their parent or are never reaped.
+    A new process counts as being as large as the one that started it, which is
+    this one, until it has become another program.
+    """
+    own_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return largest_kb * 1024 if largest_kb > own_kb else 0
+
+
+def _failure(command: Sequence[str], code: int, log: Path) -> str:
+    said = log.read_text(errors="replace").strip()[-_TAIL_CHARACTERS:]
+    return f"{' '.join(command)} ended with {code}: {said or 'without a word'}"
+
+
+class _MemoryWatcher(threading.Thread):
+    """Samples what a process and all below it have resident, added up.
+
+    The kernel's own account (``ru_maxrss``) is of the largest single process; a
+    program that works with several is only seen as a whole by looking.
     """
 
     def __init__(self, root_pid: int) -> None:
@@ -77,8 +112,8 @@ class _MemoryWatcher(threading.Thread):
 
     def run(self) -> None:
         while not self._ended.wait(SAMPLING_INTERVAL_S):
-            for pid in _descendants(self._root_pid):
-                self.peak_bytes = max(self.peak_bytes, _high_water_mark(pid))
+            total = sum(map(_resident_bytes, _descendants(self._root_pid)))
+            self.peak_bytes = max(self.peak_bytes, total)
 
     def stop(self) -> None:
         self._ended.set()
@@ -94,12 +129,10 @@ def _descendants(pid: int) -> list[int]:
     return found
 
 
-def _high_water_mark(pid: int) -> int:
-    """Most bytes the process had resident so far; 0 where it is gone."""
-    for line in _read(Path(f"/proc/{pid}/status")).splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
+def _resident_bytes(pid: int) -> int:
+    """What the process has in memory; 0 where it is gone."""
+    fields = _read(Path(f"/proc/{pid}/statm")).split()
+    return int(fields[1]) * _PAGE_BYTES if fields else 0
 
 
 def _read(path: Path) -> str:
@@ -110,9 +143,9 @@ def _read(path: Path) -> str:
 
 
 def stored_bytes(folder: Path) -> int:
-    """Sum of the sizes of all files below a folder."""
-    return sum(
-        (Path(parent) / name).lstat().st_size
-        for parent, _, names in os.walk(folder)
-        for name in names
-    )
+    """Sum of the sizes of all files below a folder; 0 where there is none."""
+    total = 0
+    for parent, _, names in os.walk(folder):
+        for name in names:
+            total += (Path(parent) / name).lstat().st_size
+    return total

@@ -4,7 +4,7 @@ Backs up a source tree once, and twenty versions each of a mail file that grows
 and is edited and of a database with scattered writes, into repositories in memory
 that differ in their sizes. Prints the table that docs/decisions/0002 rests on::
 
-    python bench/sizes.py /path/to/a/linux/source/tree
+    PYTHONPATH=. python -m bench.sizes /path/to/a/linux/source/tree
 """
 
 import os
@@ -13,6 +13,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
+from bench.data.mail import edit_messages, make_messages, make_words
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.codec.chunker import ChunkerParameters
 from chunkvault.codec.passphrase import KdfCost
@@ -48,10 +49,11 @@ def store_tree(path: bytes, chunk: int, frame: int) -> tuple[int, int, int]:
     """Stored bytes of a first backup: all, index runs, tree volumes."""
     store = MemoryBackend()
     take(new_repository(store, chunk, frame), path, 1)
-    return tuple(
+    everything, index, trees = (
         sum(info.size for info in store.list(folder))
         for folder in ("", "index/", "trees/")
     )
+    return everything, index, trees
 
 
 def versions(
@@ -72,20 +74,11 @@ def versions(
 
 def edit_mail(source: random.Random) -> Iterator[bytes]:
     """A mail file: messages of text are appended, flags of old ones change."""
-    words = [source.randbytes(source.randint(2, 6)).hex() for _ in range(4000)]
-    messages = [message(source, words) for _ in range(8000)]
+    words = make_words(source)
+    messages = make_messages(source, words, 8000)
     for _ in range(VERSIONS):
         yield b"".join(messages)
-        messages += [message(source, words) for _ in range(10)]
-        for _ in range(10):
-            place = source.randrange(len(messages))
-            messages[place] = messages[place].replace(b"Status: O ", b"Status: RO", 1)
-
-
-def message(source: random.Random, words: list[str]) -> bytes:
-    """One mail of about 4 KB."""
-    text = " ".join(source.choices(words, k=source.randint(100, 700)))
-    return f"From sender\nStatus: O \n\n{text}\n\n".encode()
+        edit_messages(source, words, messages)
 
 
 def edit_database(source: random.Random) -> Iterator[bytes]:

@@ -1,0 +1,1 @@
+"""Compares chunkvault with its peers, and measures what its design promises."""

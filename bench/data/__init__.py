@@ -1,0 +1,1 @@
+"""What is backed up: fetched with apt, or made from a seed, and how it changes."""
