@@ -10,7 +10,7 @@ PROJECT = Path(__file__).resolve().parent.parent
 README = PROJECT / "README.md"
 DOCUMENTS = [README, *sorted((PROJECT / "docs").rglob("*.md"))]
 COMMANDS = sorted(
-    path.stem.replace("_", "-")
+    path.stem.rstrip("_").replace("_", "-")
     for path in (PROJECT / "chunkvault" / "cli" / "commands").glob("*.py")
     if not path.stem.startswith("_")
 )
@@ -71,6 +71,8 @@ def test_links_lead_somewhere(document):
 
 @each_document
 def test_document_uses_the_words_of_the_glossary(document):
+    if "duplicity" in document.name:
+        return  # where duplicity's own words hold
     assert not WRONG_WORDS.findall(document.read_text())
 
 

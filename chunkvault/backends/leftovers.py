@@ -24,20 +24,26 @@ def lock_temporary(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-def remove_leftovers(root: bytes) -> int:
+def remove_leftovers(root: bytes, *, is_deep: bool = True) -> int:
     """Remove the temporary files below a directory that nobody writes any more.
+
+    Args:
+        root: the directory.
+        is_deep: whether to look into the directories in it, too.
 
     Returns:
         How many there were. What cannot be removed stays, without an error.
     """
-    return sum(map(_remove_if_free, _temporaries(root)))
+    return sum(map(_remove_if_free, _temporaries(root, is_deep=is_deep)))
 
 
-def _temporaries(root: bytes) -> Iterator[bytes]:
+def _temporaries(root: bytes, *, is_deep: bool) -> Iterator[bytes]:
     for folder, _, names in os.walk(root):
         for name in names:
             if name.startswith(TEMPORARY_PREFIX):
                 yield os.path.join(folder, name)
+        if not is_deep:
+            return
 
 
 def _remove_if_free(path: bytes) -> bool:

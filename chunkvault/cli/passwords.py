@@ -20,7 +20,10 @@ from chunkvault.repository import DeviceKey, Passphrase
 __all__ = [
     "DEVICE_KEY_BYTES",
     "ask_new_password",
+    "ask_passphrase",
     "create_key_file",
+    "create_secret_file",
+    "read_passphrase",
     "read_password_file",
     "read_secret",
 ]
@@ -69,6 +72,37 @@ def read_password_file(path: str) -> Passphrase:
     return _first_line(_read_file(path, _MAX_PASSWORD_BYTES), printable(path))
 
 
+def read_passphrase(source: SecretSource) -> bytes | None:
+    """The passphrase of an archive, as gpg gets it; None where none was given.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    if source.kind == "passphrase":
+        return os.fsencode(source.value)
+    if source.kind == "passphrase_file":
+        data = _read_file(source.value, _MAX_PASSWORD_BYTES)
+    elif source.kind == "passphrase_command":
+        data = _run_command(source.value)
+    else:
+        return None
+    return data.partition(b"\n")[0].removesuffix(b"\r")
+
+
+def ask_passphrase(*, twice: bool = False) -> bytes:
+    """Ask for the passphrase of an archive.
+
+    Raises:
+        UsageError: nobody is there to be asked, or the two answers differ.
+    """
+    hint = (
+        "set CHUNKVAULT_DUPLICITY_PASSPHRASE, or give --passphrase-file or"
+        " --passphrase-command"
+    )
+    what = "passphrase of the archive"
+    return os.fsencode(_ask_text("passphrase", what, twice=twice, hint=hint))
+
+
 def create_key_file(path: str) -> DeviceKey:
     """Draw a new device key and write it, durably, where only we may read it.
 
@@ -76,19 +110,28 @@ def create_key_file(path: str) -> DeviceKey:
         UsageError: the file exists, or cannot be written.
     """
     key = os.urandom(DEVICE_KEY_BYTES)
+    create_secret_file(path, key, "key")
+    return DeviceKey(key)
+
+
+def create_secret_file(path: str, secret: bytes, what: str) -> None:
+    """Write a secret to a new file, durably, where only we may read it.
+
+    Raises:
+        UsageError: the file exists, or cannot be written.
+    """
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
         with open(descriptor, "wb") as file:
-            file.write(key)
+            file.write(secret)
             file.flush()
             os.fsync(descriptor)
     except OSError as error:
         raise UsageError(
-            f"cannot create the key file {printable(path)}: {error.strerror}",
+            f"cannot create the {what} file {printable(path)}: {error.strerror}",
             hint="name a file that does not exist yet, in a folder that does",
         ) from error
-    return DeviceKey(key)
 
 
 def _read_key_file(path: str) -> bytes:
@@ -148,17 +191,21 @@ def _passphrase(text: str) -> Passphrase:
 
 
 def _ask(what: str, *, twice: bool) -> Passphrase:
+    return _passphrase(_ask_text("password", what, twice=twice, hint=_HINT))
+
+
+def _ask_text(thing: str, what: str, *, twice: bool, hint: str) -> str:
     if not _has_terminal():
-        raise UsageError("no password was given, and no terminal to ask at", hint=_HINT)
+        raise UsageError(f"no {thing} was given, and no terminal to ask at", hint=hint)
     import getpass  # brings the terminal's modules along
 
     try:
         text = getpass.getpass(f"{what}: ")
         if twice and getpass.getpass(f"{what}, once more: ") != text:
-            raise UsageError("the two passwords differ")
+            raise UsageError(f"the two {thing}s differ")
     except EOFError:
-        raise UsageError("no password was given", hint=_HINT) from None
-    return _passphrase(text)
+        raise UsageError(f"no {thing} was given", hint=hint) from None
+    return text
 
 
 def _has_terminal() -> bool:

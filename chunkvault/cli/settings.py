@@ -48,6 +48,8 @@ GLOBAL_VALUE_OPTIONS = frozenset(
 
 _PREFIX = "CHUNKVAULT_"
 _SECRET_KINDS = ("password", "password_file", "password_command", "key_file")
+_PASSPHRASE_KINDS = ("passphrase", "passphrase_file", "passphrase_command")
+_PASSPHRASE_PREFIX = _PREFIX + "DUPLICITY_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,7 @@ class Settings:
     Attributes:
         repository: location as it was given, or ``None``.
         secret: where the password or key comes from.
+        passphrase: where that of an archive of duplicity comes from.
         cache_directory: ``None`` where no cache is wanted.
         is_json: machine-readable output.
         is_quiet: nothing but errors and what was asked for.
@@ -82,6 +85,7 @@ class Settings:
     repository: str | None
     secret: SecretSource
     cache_directory: bytes | None
+    passphrase: SecretSource = SecretSource("terminal")
     is_json: bool = False
     is_quiet: bool = False
     is_verbose: bool = False
@@ -105,7 +109,7 @@ def read_settings(
     """Join the options with the environment.
 
     ``CHUNKVAULT_PASSWORD`` is taken out of the environment, so that no program
-    started later inherits it.
+    started later inherits it, and so are the passphrases of duplicity.
 
     Raises:
         UsageError: two sources of the secret, or a value that makes no sense.
@@ -114,6 +118,7 @@ def read_settings(
     settings = Settings(
         repository=arguments.repository or _variable(variables, "REPOSITORY"),
         secret=_choose_secret(arguments, variables),
+        passphrase=_choose_passphrase(arguments, variables),
         cache_directory=_choose_cache(arguments, variables),
         is_json=arguments.json,
         is_quiet=arguments.quiet,
@@ -123,7 +128,8 @@ def read_settings(
     )
     if settings.is_quiet and settings.is_verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    variables.pop(_PREFIX + "PASSWORD", None)
+    for name in (_PREFIX + "PASSWORD", _PASSPHRASE_PREFIX + "PASSPHRASE", "PASSPHRASE"):
+        variables.pop(name, None)
     return settings
 
 
@@ -145,6 +151,29 @@ def _choose_secret(arguments: Namespace, variables: Mapping[str, str]) -> Secret
         # An empty password in the variable is a password that is empty.
         given["password"] = variables.get(_PREFIX + "PASSWORD")
         names = {kind: _PREFIX + kind.upper() for kind in _SECRET_KINDS}
+    return _only_source(given, names)
+
+
+def _choose_passphrase(
+    arguments: Namespace, variables: Mapping[str, str]
+) -> SecretSource:
+    """Where the passphrase of an archive comes from, if the command has use for it.
+
+    ``PASSPHRASE`` is the variable that duplicity reads; ours win over it.
+    """
+    given = {kind: getattr(arguments, kind, None) for kind in _PASSPHRASE_KINDS}
+    names = {kind: f"--{kind.replace('_', '-')}" for kind in _PASSPHRASE_KINDS}
+    if not any(given.values()):
+        names = {kind: _PASSPHRASE_PREFIX + kind.upper() for kind in _PASSPHRASE_KINDS}
+        given = {kind: variables.get(name) or None for kind, name in names.items()}
+    if not any(given.values()):
+        given = {"passphrase": variables.get("PASSPHRASE")}
+    return _only_source(given, names)
+
+
+def _only_source(
+    given: Mapping[str, str | None], names: Mapping[str, str]
+) -> SecretSource:
     sources = {kind: value for kind, value in given.items() if value is not None}
     if len(sources) > 1:
         raise UsageError(

@@ -3,6 +3,7 @@
 import os
 import sys
 from argparse import ArgumentParser, Namespace, _ArgumentGroup
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import Context
@@ -18,6 +19,8 @@ __all__ = [
     "absolute_path",
     "add_choice_arguments",
     "add_filter_arguments",
+    "add_several_arguments",
+    "find_several_snapshots",
     "find_snapshot",
     "find_snapshots",
     "read_query",
@@ -42,6 +45,66 @@ def add_choice_arguments(parser: ArgumentParser) -> None:
 def add_filter_arguments(parser: ArgumentParser) -> None:
     """Declare what chooses among all snapshots."""
     _add_filters(parser.add_argument_group("which snapshots"))
+
+
+def add_several_arguments(parser: ArgumentParser) -> None:
+    """Declare what chooses any number of snapshots."""
+    group = parser.add_argument_group("which snapshots (default: the latest)")
+    group.add_argument(
+        "--snapshot",
+        metavar="ID",
+        action="append",
+        default=[],
+        help="an id, its first digits, latest, or latest~2; may be given several times",
+    )
+    group.add_argument("--all", action="store_true", help="all that fit the others")
+    group.add_argument(
+        "--at",
+        metavar="TIME",
+        help="the newest that is not after TIME; with --all, all",
+    )
+    _add_filters(group)
+    group.add_argument(
+        "--path",
+        metavar="PATH",
+        action="append",
+        default=[],
+        dest="of_paths",
+        help="only snapshots of exactly this; several times: of exactly these",
+    )
+
+
+def find_several_snapshots(
+    repository: "Repository", arguments: Namespace, context: Context
+) -> "list[StoredSnapshot]":
+    """The snapshots that the options of `add_several_arguments` choose, oldest first.
+
+    Raises:
+        SnapshotNotFound: none fits.
+        UsageError: the options make no sense.
+    """
+    from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
+
+    named = arguments.snapshot
+    if named and (arguments.all or arguments.at):
+        raise UsageError("--snapshot contradicts --all and --at")
+    catalog = Catalog(repository)
+    query = SnapshotQuery(
+        at_ns=None if arguments.at is None else context.parse_time(arguments.at),
+        host=arguments.host,
+        tags=tuple(arguments.tags),
+        paths=tuple(absolute_path(path) for path in arguments.of_paths),
+    )
+    wanted = [replace(query, snapshot=one) for one in named] or [query]
+    found = catalog.all(query) if arguments.all else []
+    if not found:  # one at least, or an error that tells why not
+        found = [catalog.find(one) for one in wanted]
+    _tell_damaged(catalog.damaged)
+    by_id = {stored.snapshot_id: stored for stored in found}
+    in_order = sorted(
+        by_id.values(), key=lambda one: (one.snapshot.time_ns, one.object_name)
+    )
+    return list(in_order)
 
 
 def find_snapshot(

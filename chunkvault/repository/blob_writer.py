@@ -235,6 +235,8 @@ class BlobWriter:
             self._sealers.__exit__(kind, error, trace)
         finally:
             self._uploaders.__exit__(kind, error, trace)
+            # Who writes many sessions one after the other must not pay for them all.
+            self._buffers.clear()
 
     def _store_frame(self, kind: int, frame: _OpenFrame) -> None:
         if frame.blobs:

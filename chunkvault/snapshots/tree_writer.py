@@ -116,6 +116,30 @@ class StreamWriter:
         self.size += length
         self._lists.add(length, None)
 
+    def add_chunk(self, length: int, blob_id: BlobId) -> bool:
+        """The next bytes are a stored chunk, cut where more bytes followed.
+
+        False, and nothing is done, unless a chunk begins here anyway.
+        """
+        if self._rest:
+            return False
+        if self._bases is not None:
+            self._bases.find(self.size)  # to keep step
+            self._bases.saved(self.size, blob_id)
+        self._lists.add(length, blob_id)
+        self.size += length
+        return True
+
+    def settle(self, length: int, blob_id: BlobId) -> bool:
+        """What was written last is a stored chunk, cut where more bytes followed.
+
+        Whether it begins where a chunk begins here; if so, it ends here, too.
+        """
+        if len(self._rest) != length:
+            return False
+        self._rest = b""
+        return self.add_chunk(length, blob_id)
+
     def finish(self) -> tuple[bytes, BlobId | None]:
         """``content`` and ``content_list`` of the file's node."""
         self._end_data()

@@ -13,6 +13,7 @@ ten times as long to load as the whole command line.
 
 from argparse import ArgumentParser, Namespace
 from importlib import import_module
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ COMMANDS = {
     "verify": "compare a snapshot with the files on disk",
     "check": "check that the repository is whole",
     "stats": "show how much is stored",
+    "export": "write snapshots as an archive of duplicity",
+    "import": "import the history of a duplicity archive",
     "key": "list, add, remove or change passwords and device keys",
 }
 """What there is, in the order it is shown in, with one line on each."""
@@ -52,4 +55,6 @@ class Command(Protocol):
 
 def load_command(name: str) -> Command:
     """The module of a command in `COMMANDS`."""
-    return cast("Command", import_module(f"{__name__}.{name}"))
+    # A word of the language cannot be imported by name: import_.py
+    module = f"{name}_" if iskeyword(name) else name
+    return cast("Command", import_module(f"{__name__}.{module}"))

@@ -7,6 +7,7 @@ import pytest
 from chunkvault.cli.passwords import (
     DEVICE_KEY_BYTES,
     create_key_file,
+    read_passphrase,
     read_secret,
 )
 from chunkvault.cli.settings import SecretSource
@@ -110,3 +111,17 @@ def test_without_a_terminal_the_missing_password_is_an_error():
         check=False,
     )
     assert "no password was given, and no terminal to ask at" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [("passphrase", "a\u0308 b"), ("passphrase_command", "printf 'a\u0308 b\\nc'")],
+)
+def test_passphrase_of_an_archive_is_given_to_gpg_as_it_was_typed(kind, value):
+    assert read_passphrase(SecretSource(kind, value)) == "a\u0308 b".encode()
+
+
+def test_passphrase_of_an_archive_is_the_first_line_of_the_file(file):
+    source = SecretSource("passphrase_file", file(b"any \xff bytes\r\nmore"))
+    assert read_passphrase(source) == b"any \xff bytes"
+    assert read_passphrase(SecretSource("terminal")) is None

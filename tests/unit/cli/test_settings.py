@@ -86,3 +86,38 @@ def test_no_color_is_respected():
     add_global_arguments(parser)
     assert read_settings(parser.parse_args([]), {}).use_color
     assert not read_settings(parser.parse_args([]), {"NO_COLOR": "1"}).use_color
+
+
+def read_passphrase_source(*words, **variables):
+    parser = ArgumentParser()
+    add_global_arguments(parser)
+    parser.add_argument("--passphrase-file")
+    parser.add_argument("--passphrase-command")
+    return read_settings(parser.parse_args(words), variables).passphrase
+
+
+@pytest.mark.parametrize(
+    ("words", "variables", "expected"),
+    [
+        ((), {}, ("terminal", "")),
+        (("--passphrase-file", "f"), {"PASSPHRASE": "p"}, ("passphrase_file", "f")),
+        ((), {"PASSPHRASE": "p"}, ("passphrase", "p")),
+        ((), {"CHUNKVAULT_DUPLICITY_PASSPHRASE": "o", "PASSPHRASE": "p"},
+         ("passphrase", "o")),
+        ((), {"CHUNKVAULT_DUPLICITY_PASSPHRASE_COMMAND": "c", "PASSPHRASE": "p"},
+         ("passphrase_command", "c")),
+    ],
+)  # fmt: skip
+def test_passphrase_of_an_archive_comes_from_ours_first(words, variables, expected):
+    source = read_passphrase_source(*words, **variables)
+    assert (source.kind, source.value) == expected
+
+
+def test_passphrases_are_taken_out_of_the_environment():
+    parser = ArgumentParser()
+    add_global_arguments(parser)
+    environment = {"PASSPHRASE": "p", "CHUNKVAULT_DUPLICITY_PASSPHRASE": "o"}
+    settings = read_settings(parser.parse_args(()), environment)
+    assert environment == {}
+    assert settings.passphrase.value == "o"
+    assert "'o'" not in repr(settings)

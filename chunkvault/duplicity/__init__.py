@@ -1,0 +1,1 @@
+"""The bridge to duplicity: its archives, written and read without it."""

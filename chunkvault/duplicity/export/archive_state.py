@@ -1,0 +1,165 @@
+"""What the archive holds already, and where an export goes on.
+
+The newest set tells which snapshot it was made from: its manifest says so, or, where
+it is encrypted to a key whose secret part is elsewhere, a marker file beside it. It
+has a name that duplicity passes over::
+
+    chunkvault-set.20231114T221320Z.<64 hex digits: the snapshot>
+"""
+
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from chunkvault.duplicity.archive_reader import ArchiveReader
+from chunkvault.duplicity.chains import ArchiveListing, BackupSet, Chain, sort_files
+from chunkvault.duplicity.export.set_writer import SetTimes
+from chunkvault.duplicity.folder import ArchiveFolder
+from chunkvault.duplicity.gpg import Gpg, GpgOptions
+from chunkvault.duplicity.manifest import Manifest, decode_manifest
+from chunkvault.duplicity.names import format_set_time, parse_name, parse_set_time
+from chunkvault.errors import ObjectExists, SafetyStop, WrongKey
+
+__all__ = [
+    "ArchiveState",
+    "add_marker",
+    "read_state",
+    "remove_marker",
+    "remove_set",
+    "remove_stale_markers",
+]
+
+_MARKER = re.compile(r"chunkvault-set\.(\d{8}T\d{6}Z)\.([0-9a-f]{64})")
+_MARKER_TEXT = b"chunkvault exported a snapshot to this set. duplicity ignores this.\n"
+
+
+class ArchiveState(NamedTuple):
+    """Where an export goes on.
+
+    Attributes:
+        listing: all that is there.
+        chain: the newest one; None in an empty archive.
+        manifest: of its newest set; None if it cannot be read here.
+        snapshot: that the newest set was made from; None if it was not ours, or
+            nobody knows.
+        is_encrypted: whether the newest set is.
+    """
+
+    listing: ArchiveListing
+    chain: Chain | None = None
+    manifest: Manifest | None = None
+    snapshot: bytes | None = None
+    is_encrypted: bool = False
+
+    @property
+    def end(self) -> int | None:
+        """Time of the newest set."""
+        return None if self.chain is None else self.chain.end
+
+
+def read_state(folder: ArchiveFolder, gpg: Gpg | None) -> ArchiveState:
+    """Look at the archive.
+
+    Args:
+        folder: where it is.
+        gpg: what its files are to be encrypted with.
+
+    Raises:
+        SafetyStop: there are files at which duplicity would fail.
+        WrongKey: the archive is encrypted with another passphrase.
+        DamageError: the newest manifest is damaged.
+    """
+    listing = sort_files(entry.name for entry in folder.list())
+    if bad := [*listing.strays, *listing.doubled]:
+        raise SafetyStop(
+            f"{folder.place} holds {bad[0]}, at which duplicity fails",
+            hint="remove it if nothing else needs it",
+        )
+    chain = listing.newest
+    if chain is None:
+        return ArchiveState(listing)
+    newest = chain.sets[-1]
+    assert newest.manifest is not None, "a chain has complete sets only"
+    parsed = parse_name(newest.manifest)
+    assert parsed is not None, "it was parsed before"
+    manifest = _read_manifest(folder, gpg, newest)
+    snapshot = _marked(listing).get(newest.end) if manifest is None else None
+    if manifest is not None:
+        snapshot = manifest.snapshot
+    return ArchiveState(listing, chain, manifest, snapshot, parsed.is_encrypted)
+
+
+def add_marker(folder: ArchiveFolder, end: int, snapshot: bytes) -> None:
+    """Say in a file's name which snapshot a set is made from."""
+    try:
+        with folder.create(_marker_name(end, snapshot)) as file:
+            file.write(_MARKER_TEXT)
+    except ObjectExists:
+        return  # of an export that was interrupted right after
+
+
+def remove_marker(folder: ArchiveFolder, end: int, snapshot: bytes) -> None:
+    """Take back what `add_marker` said, if it did."""
+    folder.delete(_marker_name(end, snapshot))
+
+
+def remove_stale_markers(folder: ArchiveFolder, listing: ArchiveListing) -> None:
+    """Remove the markers whose sets duplicity has removed."""
+    ends = {one.end for one in (*listing.sets, *listing.orphaned)}
+    for name, end in _marker_names(listing):
+        if end not in ends:
+            folder.delete(name)
+
+
+def remove_set(folder: ArchiveFolder, times: SetTimes) -> int:
+    """Remove all files of a set that is not complete; how many there were."""
+    removed = 0
+    for entry in folder.list():
+        parsed = parse_name(entry.name)
+        if parsed is not None and (parsed.start, parsed.end) == times:
+            folder.delete(entry.name)
+            removed += 1
+    return removed
+
+
+def _read_manifest(
+    folder: ArchiveFolder, gpg: Gpg | None, newest: BackupSet
+) -> Manifest | None:
+    """The manifest of a set; None if it is encrypted to somebody else's key."""
+    assert newest.manifest is not None, "the set is complete"
+    parsed = parse_name(newest.manifest)
+    assert parsed is not None, "it was parsed before"
+    if parsed.is_encrypted and gpg is None:
+        return None
+    reader = ArchiveReader(folder, gpg or Gpg(GpgOptions()))
+    try:
+        text = reader.read_document(newest.manifest, parsed)
+    except WrongKey as error:
+        assert gpg is not None, "without gpg nothing is decrypted"
+        if gpg.options.recipients or gpg.options.hidden_recipients:
+            return None
+        raise WrongKey(
+            f"the passphrase is not that of the archive in {folder.place}",
+            hint="duplicity wants one passphrase for all files of an archive:"
+            " give that one, or name another folder",
+        ) from error
+    return decode_manifest(text)
+
+
+def _marker_name(end: int, snapshot: bytes) -> str:
+    return f"chunkvault-set.{format_set_time(end)}.{snapshot.hex()}"
+
+
+def _marked(listing: ArchiveListing) -> dict[int, bytes]:
+    return {
+        end: bytes.fromhex(name.rpartition(".")[2])
+        for name, end in _marker_names(listing)
+    }
+
+
+def _marker_names(listing: ArchiveListing) -> Iterator[tuple[str, int]]:
+    for name in listing.foreign:
+        match = _MARKER.fullmatch(name)
+        end = parse_set_time(match[1]) if match else None
+        if end is not None:
+            yield name, end

@@ -1,0 +1,181 @@
+"""Write the files of an archive: compress or encrypt, hash, count, all in one pass.
+
+Plain bytes go in; what gzip or gpg makes of them goes straight to a hidden file of
+the folder, which gets its name when all of it is there. gzip works in a thread and
+gpg in a process of its own.
+"""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import BinaryIO, Protocol
+
+from chunkvault.codec.deflate import gzip_deflater
+from chunkvault.duplicity.folder import ArchiveFolder
+from chunkvault.duplicity.gpg import Gpg
+from chunkvault.duplicity.names import FileKind, FileName, make_name
+from chunkvault.duplicity.openpgp import CompressedMessage
+from chunkvault.workers import WorkerGroup
+
+__all__ = ["ArchiveWriter", "OutputFile"]
+
+_BLOCK_BYTES = 256 << 10
+_COMPRESS_AHEAD = 4
+
+
+class _Sink(Protocol):
+    def write(self, data: bytes, /) -> object: ...
+
+
+class OutputFile:
+    """One file of an archive while it is written.
+
+    Attributes:
+        name: that it will have.
+        plain_bytes: written so far.
+        stored_bytes: that have arrived in the folder so far.
+    """
+
+    def __init__(self, name: str, file: BinaryIO) -> None:
+        self.name = name
+        self.plain_bytes = 0
+        self.stored_bytes = 0
+        self._file = file
+        self._sha1 = hashlib.sha1(usedforsecurity=False)
+        self._sink: _Sink | None = None
+        self._pending: list[bytes] = []
+        self._pending_bytes = 0
+
+    @property
+    def sha1(self) -> bytes:
+        """Hash of the stored bytes; of all of them once the file is closed."""
+        return self._sha1.digest()
+
+    def write(self, data: bytes) -> None:
+        """The next plain bytes."""
+        self._pending.append(data)
+        self._pending_bytes += len(data)
+        self.plain_bytes += len(data)
+        if self._pending_bytes >= _BLOCK_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Pass on what has been collected."""
+        assert self._sink is not None, "the file is open"
+        pending, self._pending = self._pending, []
+        self._pending_bytes = 0
+        if pending:
+            self._sink.write(b"".join(pending))
+
+    def attach(self, sink: _Sink) -> None:
+        """Say where plain bytes go."""
+        self._sink = sink
+
+    def store(self, data: bytes) -> None:
+        """The next bytes as they are stored."""
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        self._sha1.update(data)
+        self.stored_bytes += len(data)
+
+
+class ArchiveWriter:
+    """Makes the files of one archive.
+
+    Args:
+        folder: where they are to lie.
+        gpg: encrypts them; None for an archive without encryption.
+        compress: whether gzip is used where gpg is not.
+    """
+
+    def __init__(
+        self, folder: ArchiveFolder, gpg: Gpg | None, *, compress: bool
+    ) -> None:
+        self.folder = folder
+        self._gpg = gpg
+        self._compress = compress
+
+    def suffix(self, kind: FileKind) -> str:
+        """What the name of a file ends with, which tells how it is stored."""
+        if self._gpg is not None:
+            return ".gpg"
+        is_compressed = self._compress and kind is not FileKind.MANIFEST
+        return ".gz" if is_compressed else ""
+
+    @contextmanager
+    def create(self, name: FileName) -> Iterator[OutputFile]:
+        """A new file; it is there, whole and durable, when the block is left."""
+        suffix = self.suffix(name.kind)
+        final = make_name(name._replace(suffix=suffix))
+        with self.folder.create(final) as file:
+            output = OutputFile(final, file)
+            with self._sink(suffix, output) as sink:
+                output.attach(sink)
+                yield output
+                output.flush()
+
+    def _sink(self, suffix: str, output: OutputFile) -> AbstractContextManager[_Sink]:
+        if suffix == ".gpg":
+            assert self._gpg is not None, "the suffix says so"
+            return _encrypted(self._gpg, output.store)
+        return _gzip(output.store) if suffix == ".gz" else _plain(output.store)
+
+
+class _Plain:
+    def __init__(self, store: Callable[[bytes], None]) -> None:
+        self.write = store
+
+
+class _Message:
+    def __init__(self, store: Callable[[bytes], object], worker: WorkerGroup) -> None:
+        self._worker = worker
+        self._message = CompressedMessage(store)
+
+    def write(self, data: bytes) -> None:
+        self._worker.submit(self._message.write, data)
+
+    def finish(self) -> None:
+        self._worker.wait()
+        self._message.finish()
+
+
+class _Gzip:
+    def __init__(self, store: Callable[[bytes], None], worker: WorkerGroup) -> None:
+        self._store = store
+        self._worker = worker
+        self._compressor = gzip_deflater()
+
+    def write(self, data: bytes) -> None:
+        self._worker.submit(self._compress, data)
+
+    def finish(self) -> None:
+        self._worker.wait()
+        self._store(self._compressor.flush())
+
+    def _compress(self, data: bytes) -> None:
+        self._store(self._compressor.compress(data))
+
+
+@contextmanager
+def _encrypted(gpg: Gpg, store: Callable[[bytes], None]) -> Iterator[_Sink]:
+    with gpg.encrypt(store) as pipe:
+        if gpg.options.adds_literal:
+            yield pipe
+        else:
+            with WorkerGroup(1, _COMPRESS_AHEAD) as worker:
+                yield (message := _Message(pipe.write, worker))
+                message.finish()
+
+
+@contextmanager
+def _plain(store: Callable[[bytes], None]) -> Iterator[_Sink]:
+    yield _Plain(store)
+
+
+@contextmanager
+def _gzip(store: Callable[[bytes], None]) -> Iterator[_Sink]:
+    with WorkerGroup(1, _COMPRESS_AHEAD) as worker:
+        sink = _Gzip(store, worker)
+        yield sink
+        sink.finish()

@@ -1,0 +1,305 @@
+"""Write one backup set: volumes, signatures, manifest, in one pass.
+
+The order in which files get their names is duplicity's own: the volumes one by one,
+the signatures, the manifest. With the manifest the set is complete; before it
+duplicity knows that something is missing.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from types import TracebackType
+from typing import NamedTuple, Self
+
+from chunkvault.duplicity.export.archive_writer import ArchiveWriter, OutputFile
+from chunkvault.duplicity.manifest import (
+    Manifest,
+    VolumeRecord,
+    encode_change,
+    encode_manifest,
+)
+from chunkvault.duplicity.names import FileKind, FileName
+from chunkvault.duplicity.signature import NULL_SIGNATURE
+from chunkvault.duplicity.tar_writer import (
+    deleted_header,
+    end_of_archive,
+    node_header,
+    padding,
+)
+from chunkvault.format.node import Node, NodeKind
+
+__all__ = ["SetTimes", "SetWriter"]
+
+_LEAST_PIECE_BYTES = 64 << 10
+_MOST_PIECE_BYTES = 1 << 20
+_PIECES_PER_VOLUME = 16
+_MARGIN_BYTES = 64 << 10
+_MAX_LIST_BYTES = 32 << 20
+"""The list of files stands in front of the volumes, so it is held in memory."""
+
+_SIGNATURE_BLOCK = NULL_SIGNATURE + padding(len(NULL_SIGNATURE))
+
+Records = Sequence[tuple[bytes, bytes]]
+
+
+class SetTimes(NamedTuple):
+    """Between which times a set lies: the one before it (None for a full), its own."""
+
+    start: int | None
+    end: int
+
+
+class SetWriter:
+    """A backup set; a context manager.
+
+    Entries come sorted by the components of their paths, which are relative, the
+    root being empty. Without `finish` nothing gets complete: an error leaves at
+    most volumes, which no manifest names.
+
+    Attributes:
+        volumes: finished so far.
+        stored_bytes: of all files finished so far.
+    """
+
+    def __init__(
+        self, archive: ArchiveWriter, times: SetTimes, *, volume_bytes: int
+    ) -> None:
+        self.volumes: list[VolumeRecord] = []
+        self.stored_bytes = 0
+        self._archive = archive
+        self._times = times
+        self._volume_bytes = volume_bytes
+        self._piece_bytes = min(
+            max(volume_bytes // _PIECES_PER_VOLUME, _LEAST_PIECE_BYTES),
+            _MOST_PIECE_BYTES,
+        )
+        self._changes = _ChangeList()
+        self._volume_stack = ExitStack()
+        self._volume: _OpenVolume | None = None
+        self._stack = ExitStack()
+        self._signatures: OutputFile | None = None
+
+    def __enter__(self) -> Self:
+        file = self._archive.create(self._name(FileKind.SIGNATURES))
+        self._signatures = self._stack.enter_context(file)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        # What is still open was not finished: it must not get its name.
+        error = error or _NotFinishedError()
+        with suppress(_NotFinishedError):
+            self._volume_stack.__exit__(type(error), error, trace)
+        with suppress(_NotFinishedError):
+            self._stack.__exit__(type(error), error, trace)
+
+    def add_object(self, path: bytes, node: Node, own: Records = ()) -> None:
+        """A directory, link, pipe or device."""
+        slash = b"/" if node.kind == NodeKind.DIRECTORY else b""
+        name = b"snapshot/" + (path or b".") + slash
+        self._member(path, node_header(name, node, 0, own))
+        assert self._signatures is not None, "the set is open"
+        name = b"snapshot/" + path + (slash if path else b"")
+        self._signatures.write(node_header(name, node, 0))
+
+    def add_file(
+        self,
+        path: bytes,
+        node: Node,
+        data: Iterable[bytes],
+        own: Records = (),
+        *,
+        is_diff: bool,
+        was_file: bool,
+    ) -> None:
+        """A regular file.
+
+        Args:
+            path: of the file.
+            node: its attributes.
+            data: its content, or the delta that makes it of the old one.
+            own: further records of its header.
+            is_diff: whether ``data`` is a delta.
+            was_file: whether the set before has a file there.
+        """
+        kind = b"diff" if is_diff else b"snapshot"
+        pieces = _cut(data, self._piece_bytes)
+        first = next(pieces, b"")
+        second = next(pieces, None)
+        if second is None:
+            self._data_member(path, b"%b/%b" % (kind, path), node, first, own)
+        else:
+            self._add_pieces(path, kind, node, (first, second, pieces), own)
+        assert self._signatures is not None, "the set is open"
+        header = node_header(b"signature/" + path, node, len(NULL_SIGNATURE))
+        self._signatures.write(header + _SIGNATURE_BLOCK)
+        self._changes.add("changed" if was_file else "new", path)
+
+    def add_deleted(self, path: bytes, *, was_file: bool) -> None:
+        """Something is gone; what was below it is told of one by one."""
+        header = deleted_header(b"deleted/" + path)
+        self._member(path, header)
+        assert self._signatures is not None, "the set is open"
+        self._signatures.write(header)
+        if was_file:
+            self._changes.add("deleted", path)
+
+    def finish(self, manifest: Manifest) -> None:
+        """Complete the set. Its files are durable on return.
+
+        Args:
+            manifest: what it is to say, but for volumes and files.
+        """
+        if self._volume is None and not self.volumes:
+            self._open_volume(b"", None)
+        self._close_volume()
+        assert self._signatures is not None, "the set is open"
+        self._signatures.write(end_of_archive(self._signatures.plain_bytes))
+        self._stack.close()
+        self.stored_bytes += self._signatures.stored_bytes
+        text = encode_manifest(
+            Manifest(
+                host=manifest.host,
+                folder=manifest.folder,
+                snapshot=manifest.snapshot,
+                lost=manifest.lost,
+                volumes=tuple(self.volumes),
+            ),
+            self._changes.lines,
+            self._changes.count,
+        )
+        with self._archive.create(self._name(FileKind.MANIFEST)) as output:
+            output.write(text)
+        self.stored_bytes += output.stored_bytes
+
+    def _add_pieces(
+        self,
+        path: bytes,
+        kind: bytes,
+        node: Node,
+        pieces: tuple[bytes, bytes, Iterator[bytes]],
+        own: Records,
+    ) -> None:
+        data, following, rest = pieces
+        number = 1
+        while True:
+            name = b"multivol_%b/%b/%d" % (kind, path, number)
+            is_last = following is None
+            self._data_member(path, name, node, data, own, None if is_last else number)
+            if following is None:
+                return
+            own = ()
+            number += 1
+            data, following = following, next(rest, None)  # type: ignore[assignment]
+
+    def _data_member(
+        self,
+        path: bytes,
+        name: bytes,
+        node: Node,
+        data: bytes,
+        own: Records,
+        piece: int | None = None,
+    ) -> None:
+        size = len(data)
+        header = node_header(name, node, size, own)
+        self._member(path, header, piece)
+        if size:
+            assert self._volume is not None, "the member has opened it"
+            self._volume.file.write(data)
+            if size % 512:
+                self._volume.file.write(padding(size))
+
+    def _member(self, path: bytes, header: bytes, piece: int | None = None) -> None:
+        volume = self._volume
+        if volume is None:
+            volume = self._open_volume(path, piece)
+        elif volume.file.stored_bytes >= self._volume_bytes - _MARGIN_BYTES:
+            self._close_volume()
+            volume = self._open_volume(path, piece)
+        volume.last, volume.last_piece = path, piece
+        volume.file.write(header)
+
+    def _open_volume(self, path: bytes, piece: int | None) -> "_OpenVolume":
+        name = self._name(FileKind.VOLUME)._replace(volume=len(self.volumes) + 1)
+        file = self._volume_stack.enter_context(self._archive.create(name))
+        self._volume = _OpenVolume(file, path, piece)
+        return self._volume
+
+    def _close_volume(self) -> None:
+        volume = self._volume
+        if volume is None:
+            return
+        volume.file.write(end_of_archive(volume.file.plain_bytes))
+        self._volume = None
+        self._volume_stack.close()
+        self.stored_bytes += volume.file.stored_bytes
+        self.volumes.append(
+            VolumeRecord(
+                len(self.volumes) + 1,
+                volume.first or b".",
+                volume.first_piece,
+                volume.last or b".",
+                volume.last_piece,
+                volume.file.sha1,
+            )
+        )
+
+    def _name(self, kind: FileKind) -> FileName:
+        return FileName(kind, self._times.start, self._times.end)
+
+
+class _NotFinishedError(Exception):
+    """The block of a set was left without `SetWriter.finish`."""
+
+
+class _OpenVolume:
+    """The volume being written, and what it begins and ends with."""
+
+    def __init__(self, file: OutputFile, first: bytes, piece: int | None) -> None:
+        self.file = file
+        self.first, self.first_piece = first, piece
+        self.last, self.last_piece = first, piece
+
+
+class _ChangeList:
+    """The manifest's list of files; given up where it grows beyond measure."""
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self.count = 0
+        self._bytes = 0
+
+    def add(self, word: str, path: bytes) -> None:
+        if self._bytes > _MAX_LIST_BYTES:
+            return
+        line = encode_change(word, path)
+        self.lines.append(line)
+        self.count += 1
+        self._bytes += len(line)
+        if self._bytes > _MAX_LIST_BYTES:
+            self.lines, self.count = [], 0
+
+
+def _cut(data: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same bytes in pieces of exactly ``size``, the last one shorter."""
+    if isinstance(data, list) and sum(map(len, data)) <= size:
+        yield b"".join(data)  # most files are small
+        return
+    pending: list[bytes] = []
+    length = 0
+    for piece in data:
+        pending.append(piece)
+        length += len(piece)
+        if length < size:
+            continue
+        joined = memoryview(b"".join(pending))
+        whole = length - length % size
+        for start in range(0, whole, size):
+            yield bytes(joined[start : start + size])
+        pending, length = [bytes(joined[whole:])], length - whole
+    if length:
+        yield b"".join(pending)

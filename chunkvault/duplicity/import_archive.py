@@ -1,0 +1,343 @@
+"""Import an archive: every backup set becomes a snapshot, oldest first.
+
+Set k is the state of set k-1 and its changes, so that the length of a chain costs
+neither memory nor open files. The state before is the snapshot that was made of the
+set before. So an import that was interrupted goes on with the set it was at, and one
+that is repeated adds only what is new.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+from chunkvault.duplicity.archive_reader import ArchiveReader
+from chunkvault.duplicity.chains import ArchiveListing, BackupSet, Chain, sort_files
+from chunkvault.duplicity.entries import PlainStream
+from chunkvault.duplicity.folder import ArchiveFolder
+from chunkvault.duplicity.gpg import Gpg
+from chunkvault.duplicity.import_records import (
+    INCOMPLETE_TAG,
+    ImportCounts,
+    ImportOptions,
+    ImportSummary,
+    summarize,
+)
+from chunkvault.duplicity.import_set import SetImport, utc
+from chunkvault.duplicity.imported import (
+    ImportedSets,
+    program_of,
+    set_name,
+    set_time_ns,
+)
+from chunkvault.duplicity.manifest import Manifest, decode_manifest
+from chunkvault.duplicity.names import parse_name
+from chunkvault.duplicity.set_volumes import missing_volumes, set_volumes
+from chunkvault.duplicity.snapshot_root import (
+    SetState,
+    folder_path,
+    state_of,
+    store_root,
+    ways_to,
+)
+from chunkvault.errors import ChunkvaultError, DamageError, FormatError
+from chunkvault.format.snapshot import Snapshot, StoredSnapshot
+from chunkvault.report import Problem, Progress, Reporter
+from chunkvault.repository import Repository
+from chunkvault.snapshots.tree_reader import TreeReader
+
+__all__ = ["import_archive"]
+
+
+class _Origin(NamedTuple):
+    """Of which machine and which folder a set is."""
+
+    host: str
+    folder: bytes
+
+
+@dataclass(slots=True)
+class _State:
+    """How far a chain has been imported.
+
+    Attributes:
+        chain: the sets, oldest first.
+        origin: of the first set; the others have the same as a rule.
+        newest: the snapshot of the set that was visited last.
+        is_broken: a set is missing, so that the next one has nothing to build on.
+    """
+
+    chain: Chain
+    origin: _Origin | None = None
+    newest: StoredSnapshot | None = None
+    is_broken: bool = False
+
+
+def import_archive(
+    repository: Repository,
+    folder: ArchiveFolder,
+    gpg: Gpg,
+    options: ImportOptions,
+    reporter: Reporter,
+    *,
+    ask: Callable[[], bytes] | None = None,
+) -> ImportSummary:
+    """Make a snapshot of every backup set that is not in the repository yet.
+
+    What is damaged or missing costs what is in it: it is told to the reporter,
+    and the rest is imported.
+
+    Args:
+        repository: where to.
+        folder: the archive.
+        gpg: decrypts it.
+        options: which, and as what.
+        reporter: told about progress and losses.
+        ask: asks for the passphrase when it is known to be needed.
+
+    Raises:
+        WrongKey: the passphrase or key does not fit; sets before are imported.
+        ChunkvaultError: there is no archive.
+        BackendError: the repository or the archive does not answer.
+    """
+    sizes = {entry.name: entry.size for entry in folder.list()}
+    listing = sort_files(sizes, options.prefixes)
+    _require_sets(listing, folder)
+    progress = Progress("import")
+    counts = ImportCounts()
+
+    def add_bytes(count: int) -> None:
+        counts.read_bytes += count
+        progress.done_bytes += count
+
+    archive = ArchiveReader(folder, gpg, ask, add_bytes)
+    _unlock(archive, listing, options)  # before there is a bar on the terminal
+    reporter.begin(progress)
+    try:
+        job = _Import(repository, archive, options, reporter, progress, counts)
+        job.run(listing, sizes)
+    finally:
+        reporter.end()
+    return summarize(counts)
+
+
+class _Import:
+    """One run of an import."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        archive: ArchiveReader,
+        options: ImportOptions,
+        reporter: Reporter,
+        progress: Progress,
+        counts: ImportCounts,
+    ) -> None:
+        self._repository = repository
+        self._archive = archive
+        self._options = options
+        self._reporter = reporter
+        self._progress = progress
+        self._counts = counts
+        self._imported = ImportedSets(repository)
+
+    def run(self, listing: ArchiveListing, sizes: dict[str, int]) -> None:
+        """Import what is new, in the order of time."""
+        self._tell_leftovers(listing)
+        self._progress.total_bytes = sum(
+            sizes[name] for one in listing.sets for name in one.volumes.values()
+        )
+        states = [_State(chain) for chain in listing.chains]
+        visits = [
+            (one.end, place)
+            for place, state in enumerate(states)
+            for one in state.chain.sets
+        ]
+        waiting = [iter(state.chain.sets) for state in states]
+        for _, place in sorted(visits):
+            one = next(waiting[place])
+            if not self._visit(states[place], one):
+                skipped = sum(sizes[name] for name in one.volumes.values())
+                self._progress.total_bytes -= skipped
+
+    def _visit(self, state: _State, one: BackupSet) -> bool:
+        """Import a set, or tell why not; whether its volumes were read."""
+        if self._is_known(state, state.origin, one):
+            return False
+        try:
+            manifest = self._read_manifest(one)
+            origin = self._origin(manifest)
+        except DamageError as error:
+            self._counts.damaged += 1
+            self._break(state, one, str(error), error.object_name)
+            return False
+        state.origin = state.origin or origin
+        if self._is_known(state, origin, one) or self._is_ours(state, origin, manifest):
+            return False
+        if state.is_broken:
+            self._break(state, one, "what it builds on could not be read")
+            return False
+        if self._options.dry_run:
+            self._look_at(one, manifest)
+            return False
+        self._import(state, one, manifest, origin)
+        return True
+
+    def _is_known(self, state: _State, origin: _Origin | None, one: BackupSet) -> bool:
+        """Whether the set was imported before."""
+        known = origin and self._imported.find(one, origin.host, origin.folder)
+        return self._take_over(state, known)
+
+    def _is_ours(self, state: _State, origin: _Origin, manifest: Manifest) -> bool:
+        """Whether the set was exported from this repository."""
+        known = self._imported.find_origin(
+            manifest.snapshot, origin.host, origin.folder
+        )
+        return self._take_over(state, known)
+
+    def _take_over(self, state: _State, known: StoredSnapshot | None) -> bool:
+        if known is None:
+            return False
+        self._counts.known += 1
+        state.newest = known
+        state.is_broken = False
+        return True
+
+    def _read_manifest(self, one: BackupSet) -> Manifest:
+        name = one.manifest or ""
+        parsed = parse_name(name, self._options.prefixes)
+        assert parsed is not None, "sets without a manifest were left out"
+        data = self._archive.read_document(name, parsed)
+        try:
+            manifest = decode_manifest(data)
+        except FormatError as error:
+            raise FormatError(f"{name}: {error}", object_name=name) from error
+        if not manifest.volumes:
+            raise FormatError(f"{name} names no volumes", object_name=name)
+        return manifest
+
+    def _origin(self, manifest: Manifest) -> _Origin:
+        options = self._options
+        host = options.host
+        if host is None and manifest.host is not None:
+            host = manifest.host.decode("utf-8", "surrogateescape")
+        folder = options.folder
+        if folder is None:
+            folder = folder_path(manifest.folder)
+        return _Origin(host or options.default_host, folder)
+
+    def _look_at(self, one: BackupSet, manifest: Manifest) -> None:
+        """What a dry run finds out about a set."""
+        self._counts.imported += 1
+        self._reporter.entry("import", set_name(one).encode())
+        for number in missing_volumes(one, manifest):
+            self._counts.damaged += 1
+            text = f"backup of {utc(one.end)}: volume {number} is missing"
+            self._reporter.problem(Problem(b"", text))
+
+    def _import(
+        self, state: _State, one: BackupSet, manifest: Manifest, origin: _Origin
+    ) -> None:
+        before = SetState(None, None)
+        if state.newest is not None:
+            trees = TreeReader(self._repository.reader)
+            before = state_of(trees, state.newest.snapshot)
+        with self._repository.writer(workers=self._options.workers) as sink:
+            job = SetImport(
+                self._repository,
+                sink,
+                before,
+                self._counts,
+                self._reporter,
+                self._progress,
+                time_s=one.end,
+                prefix=origin.folder,
+                list_entries=self._options.list_entries,
+            )
+            prefixes = self._options.prefixes
+            volumes = set_volumes(self._archive, one, manifest, prefixes)
+            job.apply(volumes, self._signatures(one))
+            job.tell_lost(manifest.lost)
+            after = job.finish()
+            tree = store_root(sink, after.root, origin.folder)
+        assert after.totals is not None, "whatever was imported was counted"
+        ways = ways_to(origin.folder)
+        totals = replace(after.totals, directories=after.totals.directories + ways)
+        snapshot = Snapshot(
+            time_ns=set_time_ns(one),
+            host=origin.host,
+            user=self._options.user,
+            paths=(origin.folder,),
+            tree=tree,
+            parent=None if state.newest is None else state.newest.snapshot_id,
+            tags=self._tags(state, is_whole=job.is_whole),
+            program=program_of(one),
+            excludes=(),
+            totals=totals,
+        )
+        state.newest = self._repository.save_snapshot(snapshot)
+        self._counts.imported += 1
+        self._counts.added_bytes += sink.totals.added_bytes
+        self._counts.stored_bytes += sink.totals.stored_bytes
+        self._counts.snapshots.append(state.newest.object_name)
+
+    def _signatures(
+        self, one: BackupSet
+    ) -> Callable[[], AbstractContextManager[PlainStream]] | None:
+        name = one.signatures
+        parsed = name and parse_name(name, self._options.prefixes)
+        if not name or not parsed:
+            return None
+        return partial(self._archive.open_signatures, name, parsed)
+
+    def _tags(self, state: _State, *, is_whole: bool) -> tuple[str, ...]:
+        # What a set lacks, its successors lack as well, unless it changes again.
+        lacks_before = (
+            state.newest is not None and INCOMPLETE_TAG in state.newest.snapshot.tags
+        )
+        if is_whole and not lacks_before:
+            return self._options.tags
+        return (*self._options.tags, INCOMPLETE_TAG)
+
+    def _tell_leftovers(self, listing: ArchiveListing) -> None:
+        for one in listing.incomplete:
+            self._skip(one, "it has no manifest: the backup was not finished")
+        for one in listing.orphaned:
+            self._skip(one, "the backup that it builds on is missing")
+        for name in (*listing.doubled, *listing.strays):
+            text = f"{name} is not used: another file has its place"
+            if name in listing.strays:
+                text = f"{name} is not used: duplicity writes no such name"
+            self._reporter.problem(Problem(b"", text, is_failure=False))
+
+    def _break(
+        self, state: _State, one: BackupSet, reason: str, file_name: str = ""
+    ) -> None:
+        state.is_broken = True
+        self._skip(one, reason, file_name)
+
+    def _skip(self, one: BackupSet, reason: str, file_name: str = "") -> None:
+        self._counts.skipped += 1
+        kind = "full" if one.is_full else "incremental"
+        text = f"{kind} backup of {utc(one.end)} is not imported: {reason}"
+        self._reporter.problem(Problem(b"", text, object_name=file_name))
+
+
+def _unlock(
+    archive: ArchiveReader, listing: ArchiveListing, options: ImportOptions
+) -> None:
+    for one in listing.sets[:1]:
+        parsed = parse_name(one.manifest or "", options.prefixes)
+        if one.manifest and parsed:
+            archive.unlock(one.manifest, parsed)
+
+
+def _require_sets(listing: ArchiveListing, folder: ArchiveFolder) -> None:
+    """Refuse a place where there is nothing of duplicity's at all."""
+    if listing.sets or listing.incomplete or listing.orphaned:
+        return
+    raise ChunkvaultError(
+        f"there is no archive of duplicity in {folder.place}",
+        hint="if its files have a prefix, name it with --file-prefix",
+    )

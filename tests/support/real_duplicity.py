@@ -1,0 +1,101 @@
+"""The real duplicity, in two versions, kept away from this user's settings."""
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["VERSIONS", "Duplicity", "new_key"]
+
+_TOP = Path(__file__).resolve().parents[2]
+_NEW = _TOP / ".venv-duplicity" / "bin" / "duplicity"
+
+VERSIONS = {
+    "0.8": "/usr/bin/duplicity",
+    "3.2": os.environ.get("CHUNKVAULT_TEST_DUPLICITY", str(_NEW)),
+}
+"""Debian's package, and the one of PyPI that ``tools/test`` installs."""
+
+PASSPHRASE = "pass phrase"
+_CHEAP = "--gpg-options=--s2k-count 65536"
+
+
+class Duplicity:
+    """One version with an archive, a cache and a home of its own.
+
+    Args:
+        program: its path.
+        top: a folder for all that.
+        options: given with every command.
+        gnupg: folder of keys.
+    """
+
+    def __init__(
+        self, program: str, top: Path, *options: str, gnupg: Path | None = None
+    ) -> None:
+        self.archive = top / "archive"
+        self._program = program
+        self._options = [f"--archive-dir={top / 'cache'}", _CHEAP, *options]
+        home = top / "home"
+        home.mkdir(parents=True)
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(home),
+            "PASSPHRASE": PASSPHRASE,
+            "LC_ALL": "C.UTF-8",
+            "TMPDIR": str(home),
+        }
+        if gnupg is not None:
+            self.environment["GNUPGHOME"] = str(gnupg)
+
+    def back_up(self, kind: str, source: Path, at: int) -> None:
+        """A ``full`` or ``incremental`` backup at a time."""
+        self._run(kind, f"--current-time={at}", "--volsize=1", source, self._url)
+
+    def restore(self, at: int, target: Path) -> None:
+        """Restore the state of a time."""
+        self._run("restore", f"--time={at}", self._url, target)
+
+    @property
+    def _url(self) -> str:
+        return f"file://{self.archive}"
+
+    def run(self, command: str, *words: object) -> str:
+        """Any command on the archive; what it prints. ``URL`` stands for where."""
+        return self._run(command, *(self._url if w == "URL" else w for w in words))
+
+    def _run(self, command: str, *words: object) -> str:
+        done = subprocess.run(
+            [self._program, command, *self._options, *map(str, words)],
+            env=self.environment,
+            check=False,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="backslashreplace",
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+        return done.stdout
+
+
+@contextmanager
+def new_key() -> Iterator[tuple[Path, str]]:
+    """A folder of keys with one key in it, and its fingerprint."""
+    # Not below the folders of pytest: the socket of the agent wants a short path.
+    home = Path(tempfile.mkdtemp(prefix="gpg"))
+    gpg = ["gpg", "--homedir", str(home), "--batch"]
+    make = ["--passphrase", PASSPHRASE, "--pinentry-mode", "loopback"]
+    try:
+        make += ["--quick-gen-key", "a@example.org", "future-default", "default", "0"]
+        subprocess.run([*gpg, *make], check=True, capture_output=True)
+        listing = [*gpg, "--list-keys", "--with-colons"]
+        text = subprocess.run(listing, check=True, capture_output=True, text=True)
+        [key, *_] = [line for line in text.stdout.splitlines() if line[:3] == "fpr"]
+        yield home, key.split(":")[9]
+    finally:
+        kill = ["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"]
+        subprocess.run(kill, check=False, capture_output=True)
+        shutil.rmtree(home, ignore_errors=True)

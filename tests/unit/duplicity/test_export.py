@@ -1,0 +1,554 @@
+"""Exports: what is written, continued, refused, and what an interruption leaves."""
+
+import os
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from chunkvault.duplicity.chains import sort_files
+from chunkvault.duplicity.export import FullEvery
+from chunkvault.duplicity.folder import LocalFolder
+from chunkvault.duplicity.manifest import decode_manifest
+from chunkvault.duplicity.openpgp import CompressedMessage
+from chunkvault.errors import (
+    RepositoryBusy,
+    SafetyStop,
+    StorageFull,
+    UsageError,
+    WrongKey,
+)
+from chunkvault.format.blob import BlobKind
+from chunkvault.report import SilentReporter
+from chunkvault.snapshots.content import file_refs
+from chunkvault.snapshots.tree_reader import TreeReader
+from tests.support.builders import (
+    back_up,
+    create_small,
+    noise,
+    open_small,
+    snapshots_of,
+    write_tree,
+)
+from tests.support.exported import cheap_gpg, export_to, files_in, members_of
+from tests.support.real_duplicity import new_key
+
+
+class Interruption(BaseException):
+    """As a signal would raise it."""
+
+
+class FragileFolder(LocalFolder):
+    """Fails when it is to make a file whose name ends like this."""
+
+    def __init__(self, path, ending, error):
+        super().__init__(os.fsencode(path))
+        self.ending, self.error = ending, error
+
+    @contextmanager
+    def create(self, name):
+        if name.endswith(self.ending):
+            raise self.error
+        with super().create(name) as file:
+            yield file
+
+
+@pytest.fixture
+def source(tmp_path):
+    return write_tree(
+        tmp_path / "source",
+        {"d/b": b"1", "d/sub/c": b"2", "d-x/q": b"3", "d.t": b"4", "e": noise(5000)},
+    )
+
+
+@pytest.fixture
+def place(tmp_path):
+    return tmp_path / "archive"
+
+
+def chains(place):
+    return sort_files(path.name for path in place.iterdir()).chains
+
+
+def shape(place):
+    """How many sets each chain has."""
+    return [len(chain.sets) for chain in chains(place)]
+
+
+def newest_manifest(place):
+    name = chains(place)[-1].sets[-1].manifest
+    return decode_manifest((place / name).read_bytes())
+
+
+def change(source, number):
+    (source / "e").write_bytes(noise(5000) + bytes([number]) * number)
+
+
+def history(source, count):
+    """A repository with so many snapshots of a changing tree."""
+    repository = create_small()
+    for number in range(count):
+        change(source, number)
+        back_up(repository, source, at=10 * number)
+    return repository
+
+
+def test_members_are_sorted_by_the_components_of_their_paths(source, place):
+    export_to(place, history(source, 1))
+    expected = ["", "d", "d/b", "d/sub", "d/sub/c", "d-x", "d-x/q", "d.t", "e"]
+    assert members_of(place, "vol1.difftar") == [
+        f"snapshot/{path or '.'}" for path in expected
+    ]
+    signatures = [name.partition("/")[2] for name in members_of(place, "sigtar")]
+    assert signatures == expected
+
+
+def test_every_descendant_of_what_is_gone_is_deleted(source, place):
+    repository = history(source, 1)
+    shutil.rmtree(source / "d")
+    (source / "d").write_bytes(b"a file now")
+    (source / "d.t").unlink()
+    write_tree(source, {"d.t/x": b"a folder now"})
+    back_up(repository, source, at=20)
+    export_to(place, repository)
+    increment = members_of(place, INC)
+    assert increment == [
+        "snapshot/.",
+        "snapshot/d",
+        "deleted/d/b",
+        "deleted/d/sub",
+        "deleted/d/sub/c",
+        "snapshot/d.t",
+        "snapshot/d.t/x",
+    ]
+
+
+INC = ".to.20231114T221340Z.vol1.difftar"
+
+
+def test_changed_file_goes_out_as_a_delta_and_only_new_chunks_are_read(source, place):
+    big = noise(200_000)
+    (source / "e").write_bytes(big)
+    repository = create_small()
+    back_up(repository, source, at=10)
+    (source / "e").write_bytes(big[:9000] + b"inserted" + big[9000:])
+    back_up(repository, source, at=20)
+    snapshots = snapshots_of(repository)
+    export_to(place, repository, snapshots=tuple(snapshots[:1]))
+    summary = export_to(place, repository)
+    assert (summary.sets_full, summary.sets_incremental) == (0, 1)
+    assert summary.deltas == 1
+    assert summary.content_bytes < 20_000
+    assert members_of(place, INC) == ["diff/e"]
+
+
+def test_file_with_little_in_common_goes_out_whole(source, place):
+    repository = history(source, 1)
+    (source / "e").write_bytes(noise(5000, "other"))
+    back_up(repository, source, at=20)
+    assert export_to(place, repository).deltas == 0
+    assert members_of(place, INC) == ["snapshot/e"]
+
+
+def test_change_of_mode_alone_reads_nothing(source, place):
+    repository = history(source, 1)
+    (source / "e").chmod(0o600)
+    back_up(repository, source, at=20)
+    export_to(place, repository, snapshots=tuple(snapshots_of(repository)[:1]))
+    summary = export_to(place, repository)
+    assert (summary.deltas, summary.content_bytes) == (1, 0)
+
+
+def test_later_export_adds_and_leaves_the_rest_as_it_is(source, place):
+    repository = history(source, 2)
+    export_to(place, repository)
+    before = files_in(place)
+    change(source, 7)
+    back_up(repository, source, at=70)
+    summary = export_to(place, repository)
+    assert (summary.sets_incremental, summary.sets_present) == (1, 2)
+    after = files_in(place)
+    assert before.items() <= after.items()
+    assert shape(place) == [3]
+
+
+def test_export_of_nothing_new_writes_nothing(source, place):
+    repository = history(source, 2)
+    export_to(place, repository)
+    before = files_in(place)
+    summary = export_to(place, repository)
+    assert (summary.sets, summary.sets_present) == ((), 2)
+    assert files_in(place) == before
+
+
+def test_two_exports_at_once_and_one_after_the_other_make_the_same(source, tmp_path):
+    repository = history(source, 4)
+    for count in (1, 3, 4):
+        some = tuple(snapshots_of(repository)[:count])
+        export_to(tmp_path / "steps", repository, snapshots=some)
+    export_to(tmp_path / "once", repository)
+    assert files_in(tmp_path / "steps") == files_in(tmp_path / "once")
+
+
+def test_unchanged_snapshot_is_an_empty_increment(source, place):
+    repository = history(source, 1)
+    back_up(repository, source, at=20)
+    back_up(repository, source, at=30)
+    export_to(place, repository)
+    assert members_of(place, ".to.20231114T221350Z.vol1.difftar") == []
+    assert newest_manifest(place).volumes[0].last == b"."
+
+
+@pytest.mark.parametrize(
+    ("every", "expected"),
+    [
+        (FullEvery(sets=2), [2, 2, 1]),
+        (FullEvery(sets=1), [1] * 5),
+        (FullEvery(sets=None, seconds=30), [3, 2]),
+        (FullEvery(), [5]),
+    ],
+)
+def test_chain_ends_when_it_is_long_enough(source, place, every, expected):
+    repository = history(source, 5)
+    export_to(place, repository, full_every=every)
+    assert shape(place) == expected
+
+
+def test_chain_length_counts_what_earlier_exports_wrote(source, place):
+    repository = history(source, 5)
+    for count in range(1, 6):
+        some = tuple(snapshots_of(repository)[:count])
+        export_to(place, repository, snapshots=some, full_every=FullEvery(sets=2))
+    assert shape(place) == [2, 2, 1]
+
+
+def test_snapshots_of_one_second_get_a_second_each(source, place):
+    repository = create_small()
+    for nanoseconds in range(3):
+        change(source, nanoseconds)
+        back_up(repository, source, time_ns=1_700_000_000 * 10**9 + nanoseconds)
+    some = tuple(snapshots_of(repository)[:2])
+    export_to(place, repository, snapshots=some)
+    summary = export_to(place, repository)
+    assert summary.sets == ("20231114T221322Z",)
+    assert shape(place) == [3]
+
+
+def test_snapshot_older_than_the_archive_is_left_out_and_counted(source, place):
+    repository = history(source, 3)
+    snapshots = snapshots_of(repository)
+    export_to(place, repository, snapshots=(snapshots[1],))
+    summary = export_to(place, repository)
+    assert (summary.sets_too_old, summary.sets_present) == (1, 1)
+    assert shape(place) == [2]
+
+
+def test_forgotten_base_makes_the_next_set_a_full_one(source, place):
+    repository = history(source, 2)
+    first = snapshots_of(repository)[0]
+    export_to(place, repository, snapshots=(first,))
+    repository.backend.delete(first.object_name)
+    assert export_to(place, repository).sets_full == 1
+    assert shape(place) == [1, 1]
+
+
+def test_several_folders_stand_below_the_root(source, tmp_path, place):
+    other = write_tree(tmp_path / "other", {"f": b"x"})
+    repository = create_small()
+    back_up(repository, source, other)
+    export_to(place, repository)
+    names = members_of(place, "vol1.difftar")
+    assert names[0] == "snapshot/."
+    assert f"snapshot{other}/f" in names
+    assert newest_manifest(place).folder == b"/"
+
+
+def test_one_folder_is_the_root_and_named_with_its_machine(source, place):
+    export_to(place, history(source, 1))
+    manifest = newest_manifest(place)
+    assert (manifest.host, manifest.folder) == (b"host", os.fsencode(source))
+
+
+def test_single_file_stands_below_the_root(source, place):
+    repository = create_small()
+    back_up(repository, source / "e")
+    export_to(place, repository)
+    assert members_of(place, "vol1.difftar")[-1] == f"snapshot{source}/e"
+
+
+def test_large_file_is_cut_into_pieces_that_volumes_share(source, place):
+    (source / "e").write_bytes(noise(3_000_000))
+    summary = export_to(place, history_of(source))
+    assert summary.volumes > 2
+    manifest = newest_manifest(place)
+    pairs = zip(manifest.volumes, manifest.volumes[1:], strict=False)
+    for one, following in pairs:
+        assert one.last == following.first == b"e"
+        assert following.first_piece == one.last_piece + 1
+
+
+def history_of(source):
+    repository = create_small()
+    back_up(repository, source)
+    return repository
+
+
+def test_dry_run_counts_the_same_and_writes_nothing(source, place):
+    repository = history(source, 3)
+    told = export_to(place, repository, dry_run=True)
+    assert not place.exists()
+    done = export_to(place, repository)
+    assert told.sets == done.sets
+    assert told.content_bytes == done.content_bytes
+    assert (told.entries_new, told.entries_changed) == (
+        done.entries_new,
+        done.entries_changed,
+    )
+
+
+def test_what_duplicity_cannot_hold_is_counted(source, place):
+    os.link(source / "e", source / "linked")
+    os.setxattr(source / "d.t", "user.note", b"x")
+    os.utime(source / "d.t", ns=(0, 5))
+    os.truncate(source / "d/b", 1 << 20)
+    held = export_to(place, history_of(source)).not_held
+    assert held["hard links"] == 2
+    assert held["extended attributes"] == 1
+    assert held["holes"] == 1
+    assert held["fractions of seconds"] > 0
+
+
+@pytest.mark.parametrize("ending", ["vol1.difftar", "vol2.difftar", "manifest"])
+@pytest.mark.parametrize("error", [Interruption(), StorageFull("no space")])
+def test_interrupted_set_is_cleaned_up_and_written_by_the_next(
+    source, place, ending, error
+):
+    (source / "e").write_bytes(noise(3_000_000))
+    repository = history_of(source)
+    with pytest.raises(type(error)):
+        export_to(FragileFolder(place, ending, error), repository)
+    assert list(place.iterdir()) == []
+    export_to(place, repository)
+    assert shape(place) == [1]
+
+
+def test_what_a_killed_export_left_is_removed(source, place):
+    repository = history(source, 2)
+    export_to(place, repository, snapshots=tuple(snapshots_of(repository)[:1]))
+    half = place / "duplicity-inc.20231114T221320Z.to.20231114T221330Z.vol1.difftar"
+    half.write_bytes(b"half")
+    hidden = place / ".tmp-0011223344556677"
+    hidden.write_bytes(b"half")
+    other = place / "duplicity-inc.20231114T221320Z.to.20240114T221330Z.vol1.difftar"
+    other.write_bytes(b"of duplicity itself")
+    summary = export_to(place, repository)
+    assert summary.leftovers == 2
+    assert not hidden.exists()
+    assert half.read_bytes() != b"half"
+    assert other.exists()
+
+
+def test_foreign_files_are_left_alone(source, place):
+    below = write_tree(place, {"notes.txt": b"mine", "sub/.tmp-other": b"yours"})
+    export_to(place, history(source, 1))
+    assert (below / "notes.txt").read_bytes() == b"mine"
+    assert (below / "sub" / ".tmp-other").read_bytes() == b"yours"
+
+
+def test_file_at_which_duplicity_would_fail_is_refused(source, place):
+    repository = history(source, 1)
+    export_to(place, repository)
+    [name] = [name for name in files_in(place) if name.endswith("vol1.difftar")]
+    (place / f"{name}.tmp").touch()
+    with pytest.raises(SafetyStop, match="at which duplicity fails"):
+        export_to(place, repository)
+
+
+def test_archive_of_another_source_is_refused(source, place, tmp_path):
+    export_to(place, history(source, 1))
+    before = files_in(place)
+    other = create_small()
+    back_up(other, write_tree(tmp_path / "other", {"a": b"b"}), at=99)
+    with pytest.raises(SafetyStop, match="other"):
+        export_to(place, other)
+    assert files_in(place) == before
+
+
+def test_snapshots_of_several_sources_are_refused(source, place):
+    repository = history(source, 1)
+    back_up(repository, source / "d", at=50)
+    with pytest.raises(UsageError, match="2 different sources"):
+        export_to(place, repository)
+    assert not place.exists()
+
+
+def test_second_export_at_the_same_time_is_refused(source, place):
+    with LocalFolder(os.fsencode(place)).lock(), pytest.raises(RepositoryBusy):
+        export_to(place, history(source, 1))
+
+
+def spoil(repository, path, number=0):
+    """Damage the frame with a chunk of a file; gives the frame's volume."""
+    [*_, stored] = snapshots_of(repository)
+    node = TreeReader(repository.reader).lookup(stored.snapshot.tree, os.fsencode(path))
+    ref = list(file_refs(repository.reader, node))[number]
+    frame = repository.reader.locate(BlobKind.CHUNK, ref.blob_id).frame
+    data = bytearray(repository.backend.get(frame.object_name))
+    data[frame.offset + 5] ^= 1
+    repository.backend.delete(frame.object_name)
+    repository.backend.put(frame.object_name, data)
+
+
+def test_damaged_file_is_left_out_and_named_and_whole_once_it_is_whole(source, place):
+    (source / "e").write_bytes(noise(9000))
+    repository = history_of(source)
+    spoil(repository, source / "e")
+    reporter = SilentReporter()
+    summary = export_to(place, repository, reporter=reporter)
+    assert summary.damaged == len(reporter.problems) > 0
+    assert b"e" in [problem.path for problem in reporter.problems]
+    assert "snapshot/e" not in members_of(place, "vol1.difftar")
+    assert b"e" in newest_manifest(place).lost
+    (source / "e").write_bytes(noise(9000, "again") + noise(9000))
+    back_up(repository, source, at=20)
+    export_to(place, repository)
+    assert "snapshot/e" in members_of(place, INC)
+
+
+def test_damaged_piece_of_a_long_file_goes_out_as_zeros_and_is_named(source, place):
+    (source / "e").write_bytes(noise(100_000))
+    repository = history_of(source)
+    spoil(repository, source / "e", 20)
+    reporter = SilentReporter()
+    export_to(place, repository, reporter=reporter)
+    assert ["zeros" in problem.message for problem in reporter.problems] == [True]
+    assert "multivol_snapshot/e/2" in members_of(place, "vol1.difftar")
+    assert newest_manifest(place).lost == (b"e",)
+
+
+def test_wrong_passphrase_is_refused_before_anything_is_written(source, place):
+    repository = history(source, 2)
+    first = tuple(snapshots_of(repository)[:1])
+    export_to(place, repository, cheap_gpg(b"one"), snapshots=first)
+    before = files_in(place)
+    with pytest.raises(WrongKey, match="not that of the archive"):
+        export_to(place, repository, cheap_gpg(b"two"))
+    assert files_in(place) == before
+
+
+def test_missing_gpg_is_named_and_nothing_is_left(source, place):
+    with pytest.raises(UsageError, match="no-such-gpg"):
+        export_to(place, history(source, 1), cheap_gpg(program="no-such-gpg"))
+    assert list(place.iterdir()) == []
+
+
+def test_encrypted_archive_is_continued(source, place):
+    repository = history(source, 3)
+    export_to(
+        place, repository, cheap_gpg(), snapshots=tuple(snapshots_of(repository)[:2])
+    )
+    assert export_to(place, repository, cheap_gpg()).sets_incremental == 1
+    assert all(name.endswith(".gpg") for name in files_in(place))
+
+
+def test_change_to_no_encryption_starts_a_new_chain(source, place):
+    repository = history(source, 2)
+    first = tuple(snapshots_of(repository)[:1])
+    export_to(place, repository, cheap_gpg(), snapshots=first)
+    assert export_to(place, repository).sets_full == 1
+
+
+def test_archive_for_a_key_that_is_elsewhere_is_continued_by_its_marker(
+    source, place, tmp_path
+):
+    repository = history(source, 2)
+    first = tuple(snapshots_of(repository)[:1])
+    public = tmp_path / "public"
+    public.mkdir(mode=0o700)
+    with new_key() as (home, key):
+        import_public_key(home, public, key)
+        gpg = cheap_gpg(
+            None, s2k_count=None, recipients=(key,), home=os.fsencode(public)
+        )
+        export_to(place, repository, gpg, snapshots=first)
+        assert export_to(place, repository, gpg).sets_incremental == 1
+        markers = [n for n in files_in(place) if n.startswith("chunkvault-set.")]
+        assert len(markers) == 2
+        for path in place.glob("duplicity-*"):
+            path.unlink()
+        export_to(place, repository, gpg)
+        assert shape(place) == [2]
+
+
+def import_public_key(home, public, key):
+    import subprocess
+
+    gpg = ["gpg", "--batch", "--homedir"]
+    exported = subprocess.run(
+        [*gpg, str(home), "--export", key], check=True, capture_output=True
+    )
+    command = [*gpg, str(public), "--import"]
+    subprocess.run(command, input=exported.stdout, check=True, capture_output=True)
+
+
+def write_many(folder, seed):
+    """So many names that their tree fills a frame of its own."""
+    names = [noise(60, (seed, number)).hex() for number in range(150)]
+    write_tree(folder, dict.fromkeys(names, b""))
+
+
+def spoil_tree(repository, path, stored=None):
+    stored = stored or snapshots_of(repository)[-1]
+    node = TreeReader(repository.reader).lookup(stored.snapshot.tree, os.fsencode(path))
+    frame = repository.reader.locate(BlobKind.TREE, node.subtree).frame
+    data = bytearray(repository.backend.get(frame.object_name))
+    data[frame.offset + 5] ^= 1
+    repository.backend.delete(frame.object_name)
+    repository.backend.put(frame.object_name, data)
+
+
+def reopened(repository):
+    """As another process sees it, with nothing kept in memory."""
+    return open_small(repository.backend)
+
+
+def test_damaged_folder_is_named_and_the_next_set_is_a_full_one(source, place):
+    write_many(source / "many", 1)
+    repository = history(source, 1)
+    spoil_tree(repository, source / "many")
+    reporter = SilentReporter()
+    export_to(place, reopened(repository), reporter=reporter)
+    assert b"many" in [problem.path for problem in reporter.problems]
+    assert newest_manifest(place).lost == (b".",)
+    shutil.rmtree(source / "many")
+    back_up(reopened(repository), source, at=20)
+    assert export_to(place, reopened(repository)).sets_full == 1
+    assert shape(place) == [1, 1]
+
+
+def test_set_is_a_full_one_where_the_base_has_become_damaged(source, place):
+    write_many(source / "many", 1)
+    repository = history(source, 1)
+    export_to(place, repository)
+    shutil.rmtree(source / "many")
+    (source / "many").mkdir()
+    back_up(repository, source, at=20)
+    spoil_tree(repository, source / "many", snapshots_of(repository)[0])
+    summary = export_to(place, reopened(repository))
+    assert (summary.sets_full, summary.sets_incremental) == (1, 0)
+    assert shape(place) == [1, 1]
+
+
+@pytest.mark.parametrize("size", [0, 1, (1 << 18) - 7, (1 << 18) - 6, 1 << 20])
+def test_messages_that_we_compress_are_what_gpg_expects(tmp_path, size):
+    data = noise(size)
+    gpg = cheap_gpg()
+    stored = tmp_path / "stored"
+    with stored.open("wb") as file, gpg.encrypt(file.write) as pipe:
+        message = CompressedMessage(pipe.write)
+        message.write(data[: size // 3])
+        message.write(data[size // 3 :])
+        message.finish()
+    with stored.open("rb") as file, gpg.decrypt(file) as stream:
+        found = b"".join(iter(lambda: stream.read(1 << 20), b""))
+    assert found == data
