@@ -65,6 +65,8 @@ class Repository:
         index: where blobs are.
         slot_id: the key slot that opened it.
         problems: damage found so far that did not stop anything.
+        connections: requests that may be under way at once; 0 where the storage is
+            near, and nothing is gained by asking for several things at once.
     """
 
     def __init__(
@@ -75,6 +77,7 @@ class Repository:
         slot_id: SlotId,
         *,
         extra_verify: bool,
+        connections: int = 0,
     ) -> None:
         self.id = repository_id
         self.backend = backend
@@ -84,7 +87,8 @@ class Repository:
         self._keyring: Keyring = derive_keyring(bundle.masters, repository_id)
         self._extra_verify = extra_verify
         self.index = BlobIndex(backend, self._keyring)
-        self.reader = BlobReader(backend, self._keyring, self.index)
+        self.connections = connections
+        self.reader = BlobReader(backend, self._keyring, self.index, connections)
         self._problems: list[DamageError] = []
 
     @property
@@ -124,6 +128,7 @@ class Repository:
             self.reader,
             workers=workers,
             extra_verify=self._extra_verify,
+            connections=self.connections,
         )
 
     def volumes(self) -> Iterator[VolumeRecord]:
@@ -249,7 +254,7 @@ def create_repository(  # noqa: PLR0913 - each has a sensible default
 
 
 def open_repository(
-    backend: Backend, secret: Secret, *, extra_verify: bool = True
+    backend: Backend, secret: Secret, *, extra_verify: bool = True, connections: int = 0
 ) -> Repository:
     """Open a repository with a passphrase or a device key.
 
@@ -267,7 +272,12 @@ def open_repository(
         _require_remains(backend, problem)
     repository_id, bundle, slot_id = unlock(backend, secret, expected)
     repository = Repository(
-        backend, repository_id, bundle, slot_id, extra_verify=extra_verify
+        backend,
+        repository_id,
+        bundle,
+        slot_id,
+        extra_verify=extra_verify,
+        connections=connections,
     )
     if expected not in (None, repository_id):
         what = "object config is of another repository"
