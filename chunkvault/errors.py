@@ -117,10 +117,24 @@ class StorageFull(BackendError):
 
 
 class StorageUnreachable(BackendError):
-    """The storage does not answer, or answers with errors only."""
+    """The storage does not answer, or answers with errors only.
+
+    Attributes:
+        retry_after_s: how long the storage asks to be left alone, if it said.
+    """
 
     exit_code = 23
     hint = "check the connection and run the command again: what was stored is kept"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        retry_after_s: float | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
 
 
 class TargetFull(ChunkvaultError):

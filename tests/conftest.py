@@ -9,6 +9,8 @@ import signal
 
 from hypothesis import HealthCheck, settings
 
+pytest_plugins = ["tests.support.stores.fixtures"]
+
 # A shell starts background jobs with Ctrl-C ignored, and programs that these tests
 # start would inherit that; chunkvault leaves alone what is ignored.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from chunkvault.errors import UsageError
 
-__all__ = ["MAX_NAME_LENGTH", "Backend", "ObjectInfo", "check_name"]
+__all__ = ["MAX_NAME_LENGTH", "Backend", "ObjectInfo", "check_name", "list_after"]
 
 MAX_NAME_LENGTH = 200
 _NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789/._-")
@@ -76,6 +76,25 @@ def check_name(name: str) -> bool:
     if not 0 < len(name) <= MAX_NAME_LENGTH or not _NAME_CHARACTERS.issuperset(name):
         return False
     return all(part and part[0] != "." for part in name.split("/"))
+
+
+def list_after(backend: Backend, prefix: str, after: str) -> Iterator[ObjectInfo]:
+    """List from where an earlier listing broke off, if the backend can do that.
+
+    One that lists in the order of names may have a method
+    ``list_after(prefix, after)``, which begins with the first name that is greater
+    than ``after``. Others list everything once more.
+
+    Args:
+        backend: to be listed.
+        prefix: of the names.
+        after: the greatest name that is known; empty for none.
+    """
+    method = getattr(backend, "list_after", None)
+    if not after or method is None:
+        return backend.list(prefix)
+    lines: Iterator[ObjectInfo] = method(prefix, after)
+    return lines
 
 
 def require_name(name: str) -> None:

@@ -6,19 +6,26 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.clock import LocalZone, now_ns
 from chunkvault.cli.memory import recall_names, remember_names
 from chunkvault.cli.output import Output, printable
-from chunkvault.cli.process import forbid_inspection, keep_freed_memory
+from chunkvault.cli.process import (
+    INTERRUPTION,
+    forbid_inspection,
+    keep_freed_memory,
+)
 from chunkvault.cli.reporters import ClosingReporter, JsonReporter, PlainReporter
 from chunkvault.cli.settings import Settings
 from chunkvault.errors import RepositoryNotFound, UsageError
+from chunkvault.report import Problem
 from chunkvault.timespec import format_iso, format_time, parse_time
 
 if TYPE_CHECKING:
     from chunkvault.backends.base import Backend
+    from chunkvault.backends.options import StorageOptions
     from chunkvault.repository import DeviceKey, Passphrase, Repository
 
 __all__ = ["Context"]
@@ -42,6 +49,7 @@ class Context:
         self.now_ns = now_ns()
         self.zone = LocalZone()
         self._started_s = time.monotonic()
+        self._reporter: ClosingReporter | None = None
 
     @property
     def host(self) -> str:
@@ -84,6 +92,23 @@ class Context:
             )
         return self.settings.repository
 
+    @cached_property
+    def storage(self) -> "StorageOptions":
+        """How stores are opened; its traffic is that of the whole command."""
+        from chunkvault.backends.clock import SystemClock  # with the backends
+        from chunkvault.backends.options import StorageOptions
+        from chunkvault.backends.pace import Pace
+
+        settings, clock = self.settings, SystemClock(INTERRUPTION)
+        return StorageOptions(
+            connections=settings.connections,
+            environment=settings.environment,
+            upload_pace=Pace(settings.upload_rate, clock),
+            download_pace=Pace(settings.download_rate, clock),
+            clock=clock,
+            tell=self._tell,
+        )
+
     def parse_time(self, text: str) -> int:
         """A TIME as people write it, in nanoseconds since the epoch."""
         now = _EPOCH + timedelta(microseconds=self.now_ns // 1000)
@@ -121,7 +146,7 @@ class Context:
         """The storage, without the cache."""
         from chunkvault.backends.location import open_backend  # loaded when needed
 
-        backend = open_backend(self.location)
+        backend = open_backend(self.location, self.storage)
         try:
             yield backend
         finally:
@@ -137,19 +162,19 @@ class Context:
         with self.open_backend() as backend:
             directory = self.settings.cache_directory if use_cache else None
             source = backend if directory is None else cached(backend, directory)
-            bases = None
-            if is_remote(self.location):
+            is_far, bases = is_remote(self.location), None
+            if is_far:
                 source, bases = remote(source, directory)
-            extra_verify = self.settings.extra_verify
             secret = self.secret()
             known = recall_names(self.settings, self.location) if use_cache else None
             try:
                 repository = open_repository(
                     source,
                     secret,
-                    extra_verify=extra_verify,
+                    extra_verify=self.settings.extra_verify,
                     bases=bases,
                     recollection=known,
+                    connections=self.settings.connections if is_far else 0,
                 )
             except RepositoryNotFound as error:
                 where = describe(self.location)
@@ -173,9 +198,11 @@ class Context:
                 only be in the way of these lines.
         """
         reporter = self._choose_reporter(lists_entries=lists_entries)
+        self._reporter = reporter
         try:
             yield reporter
         finally:
+            self._reporter = None
             reporter.close()
 
     def local_directories(self) -> tuple[bytes, ...]:
@@ -187,6 +214,14 @@ class Context:
             if isinstance(backend, LocalBackend):
                 directories.append(os.path.abspath(backend.path))
         return tuple(one for one in directories if one is not None)
+
+    def _tell(self, text: str) -> None:
+        """What a store has to say: where it does not disturb a bar. Any thread."""
+        reporter = self._reporter
+        if reporter is None:
+            self.note(printable(text))
+        else:
+            reporter.problem(Problem(b"", text, is_failure=False))
 
     @staticmethod
     def _warn(repository: "Repository") -> None:

@@ -7,15 +7,20 @@ import resource
 import signal
 from types import FrameType
 
+from chunkvault.backends.clock import Interruption
 from chunkvault.errors import Interrupted
 
 __all__ = [
+    "INTERRUPTION",
     "calm_collector",
     "forbid_inspection",
     "install_signal_handlers",
     "keep_freed_memory",
     "set_limits",
 ]
+
+INTERRUPTION = Interruption()
+"""Where threads that wait for a store learn that the process was asked to end."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _SHOW_CURSOR = b"\x1b[?25h"
@@ -39,6 +44,7 @@ def install_signal_handlers() -> None:
                     os.write(2, _SHOW_CURSOR)  # a progress bar may have hidden it
             os._exit(128 + number)
         seen.append(number)
+        INTERRUPTION.request(number)
         raise Interrupted(number)
 
     for number in _SIGNALS:

@@ -6,6 +6,7 @@ know which one is meant, and that is an error.
 """
 
 import os
+import re
 from argparse import ArgumentParser, Namespace
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -32,6 +33,19 @@ _VALUE_OPTIONS = (
     ),
     ("--key-file", "FILE", "a device key, instead of a password", "KEY_FILE"),
     ("--cache-dir", "DIR", "where the cache is", "CACHE_DIR"),
+    (
+        "--connections",
+        "N",
+        "how many requests to a store that is not a folder at once (default: 5)",
+        "CONNECTIONS",
+    ),
+    (
+        "--limit-upload",
+        "RATE",
+        "send no more KiB in a second than this; 2M are MiB",
+        "LIMIT_UPLOAD",
+    ),
+    ("--limit-download", "RATE", "the same for what is received", "LIMIT_DOWNLOAD"),
 )
 _SWITCHES = (
     ("--no-cache", "neither use nor fill the cache"),
@@ -47,6 +61,12 @@ GLOBAL_VALUE_OPTIONS = frozenset(
 """Global options that are followed by a value."""
 
 _PREFIX = "CHUNKVAULT_"
+_RATE = re.compile(
+    r"(\d+(?:\.\d+)?)\s*([KMG]?)(?:i?B)?(?:/s)?", re.IGNORECASE | re.ASCII
+)
+_RATE_UNITS = {"": 1 << 10, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+_DEFAULT_CONNECTIONS = 5
+_MOST_CONNECTIONS = 1000
 _SECRET_KINDS = ("password", "password_file", "password_command", "key_file")
 _PASSPHRASE_KINDS = ("passphrase", "passphrase_file", "passphrase_command")
 _PASSPHRASE_PREFIX = _PREFIX + "DUPLICITY_"
@@ -80,6 +100,10 @@ class Settings:
         is_verbose: every file that is handled.
         extra_verify: whether what was sealed is opened again before upload.
         use_color: whether a terminal may be sent colours.
+        connections: requests to a store at once.
+        upload_rate: bytes per second; ``None`` for no limit.
+        download_rate: the same for what is received.
+        environment: all variables but the password; for the tools of stores.
     """
 
     repository: str | None
@@ -91,6 +115,10 @@ class Settings:
     is_verbose: bool = False
     extra_verify: bool = True
     use_color: bool = True
+    connections: int = _DEFAULT_CONNECTIONS
+    upload_rate: float | None = None
+    download_rate: float | None = None
+    environment: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 def add_global_arguments(parser: ArgumentParser) -> None:
@@ -115,21 +143,27 @@ def read_settings(
         UsageError: two sources of the secret, or a value that makes no sense.
     """
     variables = os.environ if environment is None else environment
+    secret = _choose_secret(arguments, variables)
+    passphrase = _choose_passphrase(arguments, variables)
+    for name in (_PREFIX + "PASSWORD", _PASSPHRASE_PREFIX + "PASSPHRASE", "PASSPHRASE"):
+        variables.pop(name, None)
     settings = Settings(
         repository=arguments.repository or _variable(variables, "REPOSITORY"),
-        secret=_choose_secret(arguments, variables),
-        passphrase=_choose_passphrase(arguments, variables),
+        secret=secret,
+        passphrase=passphrase,
         cache_directory=_choose_cache(arguments, variables),
         is_json=arguments.json,
         is_quiet=arguments.quiet,
         is_verbose=arguments.verbose,
         extra_verify=not arguments.no_extra_verify,
         use_color=not variables.get("NO_COLOR"),
+        connections=_choose_connections(arguments, variables),
+        upload_rate=_choose_rate(arguments, variables, "limit_upload"),
+        download_rate=_choose_rate(arguments, variables, "limit_download"),
+        environment=dict(variables),
     )
     if settings.is_quiet and settings.is_verbose:
         raise UsageError("--quiet and --verbose contradict each other")
-    for name in (_PREFIX + "PASSWORD", _PASSPHRASE_PREFIX + "PASSPHRASE", "PASSPHRASE"):
-        variables.pop(name, None)
     return settings
 
 
@@ -199,3 +233,31 @@ def _choose_cache(arguments: Namespace, variables: Mapping[str, str]) -> bytes |
     if not base.startswith("/"):
         return None  # no home, no cache: it is never needed
     return os.path.join(os.fsencode(base), b"chunkvault")
+
+
+def _choose_connections(arguments: Namespace, variables: Mapping[str, str]) -> int:
+    text = arguments.connections or _variable(variables, "CONNECTIONS")
+    if text is None:
+        return _DEFAULT_CONNECTIONS
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_CONNECTIONS:
+        raise UsageError(
+            f"{text!r} is no number of connections",
+            hint=f"give a number from 1 to {_MOST_CONNECTIONS}",
+        )
+    return int(text)
+
+
+def _choose_rate(
+    arguments: Namespace, variables: Mapping[str, str], name: str
+) -> float | None:
+    """Bytes per second; a number without a unit is KiB, 0 is no limit."""
+    text = getattr(arguments, name) or _variable(variables, name.upper())
+    if text is None:
+        return None
+    match = _RATE.fullmatch(text.strip())
+    if match is None:
+        raise UsageError(
+            f"{text!r} is no rate",
+            hint=f"write it as --{name.replace('_', '-')} 500 (KiB per second) or 2M",
+        )
+    return float(match[1]) * _RATE_UNITS[match[2].upper()] or None

@@ -11,6 +11,7 @@ from chunkvault.cli.output import (
     path_fields,
     printable,
 )
+from chunkvault.cli.traffic import request_fields, request_lines
 
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
@@ -55,10 +56,11 @@ def show(
         names = (field.name for field in dataclasses.fields(summary))
         fields = {name: getattr(summary, name) for name in names}
         seconds = round(context.elapsed_s, 3)
-        everything = {**fields, **special, "seconds": seconds}
+        requests = request_fields(context)
+        everything = {**fields, **special, "seconds": seconds, "requests": requests}
         context.output.json_line({"message_type": "summary", **everything})
     elif not context.settings.is_quiet:
-        for line in lines:
+        for line in [*lines[:-1], *request_lines(context), *lines[-1:]]:
             context.output.line(line)
 
 

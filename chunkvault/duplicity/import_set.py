@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, closing, suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from chunkvault.duplicity.attributes import make_node
 from chunkvault.duplicity.contents import FileContent, Holes, StoredContent, write_delta
@@ -195,7 +196,7 @@ class SetImport:
         before = old if is_file else None
 
         def find_bases() -> BaseFinder | None:
-            return before and BaseFinder(file_refs(self._reader, before))
+            return before and BaseFinder(partial(file_refs, self._reader, before))
 
         file = FileContent(self._content, find_bases, holes)
         if entry.action is Action.DIFF:

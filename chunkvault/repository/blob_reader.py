@@ -2,7 +2,7 @@
 
 from collections import OrderedDict, deque
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from functools import lru_cache
 from threading import Lock
 
@@ -17,6 +17,7 @@ from chunkvault.format.volume import VolumeSealer, open_header
 from chunkvault.ids import BlobId, short_hex
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.locations import BlobLocation, FrameLocation
+from chunkvault.workers import map_ordered
 
 __all__ = ["BlobReader"]
 
@@ -27,6 +28,9 @@ _RANGE_BYTES = 4 << 20
 """Frames that follow each other are read in ranges up to this."""
 
 
+_Frames = list[tuple[FrameLocation, bytes | DamageError]]
+
+
 class BlobReader:
     """Reads blobs; recent frames are kept, up to 32 MiB. Any thread.
 
@@ -34,6 +38,8 @@ class BlobReader:
         backend: where volumes are.
         keyring: of the repository.
         index: where blobs are.
+        connections: ranges that are fetched at once; 0 where the storage is near,
+            and one after the other is fastest.
         is_partial: the backend has some volumes only: that one is not there is no
             reason to think it lost.
     """
@@ -43,9 +49,11 @@ class BlobReader:
         backend: Backend,
         keyring: Keyring,
         index: BlobIndex,
+        connections: int = 0,
         *,
         is_partial: bool = False,
     ) -> None:
+        self.connections = connections
         self._is_partial = is_partial
         self._backend = backend
         self._keyring = keyring
@@ -180,12 +188,14 @@ class BlobReader:
 
         Frames that follow each other in a volume come in one ranged read. One
         that is damaged or missing comes as its error, and the others go on.
+        Ahead of the caller at most ``connections`` ranges are read, 4 MiB each.
         """
-        for group in _adjacent(frames):
-            kept = [self._kept(frame) for frame in group]
-            stored = b"" if None not in kept else self._read_range(group)
-            for frame, content in zip(group, kept, strict=True):
-                yield frame, content or self._opened(frame, group[0].offset, stored)
+        groups = list(_adjacent(frames))
+        ahead = min(self.connections, len(groups))
+        threads = ahead if ahead > 1 else 0
+        with closing(map_ordered(self._read_group, groups, threads, ahead)) as done:
+            for group in done:
+                yield from group
 
     def read_frame(self, frame: FrameLocation) -> bytes:
         """The content of one frame.
@@ -287,6 +297,15 @@ class BlobReader:
             raise DamageError(
                 f"volume {name} holds a broken delta", object_name=name
             ) from error
+
+    def _read_group(self, group: Sequence[FrameLocation]) -> _Frames:
+        kept = [self._kept(frame) for frame in group]
+        stored = b"" if None not in kept else self._read_range(group)
+        start = group[0].offset
+        return [
+            (frame, content or self._opened(frame, start, stored))
+            for frame, content in zip(group, kept, strict=True)
+        ]
 
     def _read_range(self, group: Sequence[FrameLocation]) -> bytes | DamageError:
         first, last = group[0], group[-1]

@@ -38,8 +38,12 @@ from chunkvault.workers import WorkerGroup
 __all__ = ["BlobWriter", "WriterTotals"]
 
 _UPLOADS = 2
+"""Volumes that are put at once where the storage is near."""
+
 _QUEUED_FRAMES = 8
-_POOLED_BUFFERS = 4
+_SPARE_BUFFERS = 2
+"""Buffers of volumes that are kept, besides those being put."""
+
 _KINDS = (BlobKind.CHUNK, BlobKind.TREE)
 _DELTA_SHARE = 4
 """A frame of deltas is closed at this part of the others: it gains little from more,
@@ -106,6 +110,7 @@ class BlobWriter:
         *,
         workers: int,
         extra_verify: bool,
+        connections: int = 0,
     ) -> None:
         self.totals = WriterTotals()
         self._backend = backend
@@ -127,7 +132,9 @@ class BlobWriter:
         self._contexts = local()
         self._lock = Lock()
         self._sealers = WorkerGroup(workers, _QUEUED_FRAMES)
-        self._uploaders = WorkerGroup(_UPLOADS if workers else 0, _UPLOADS)
+        uploads = connections or _UPLOADS
+        self._most_buffers = uploads + _SPARE_BUFFERS
+        self._uploaders = WorkerGroup(uploads if workers else 0, uploads)
 
     def __enter__(self) -> Self:
         self._index.refresh()
@@ -339,7 +346,7 @@ class BlobWriter:
         self._backend.put(volume_name(record.kind, record.volume_id), data)
         data.release()
         with self._lock:
-            if len(self._buffers) < _POOLED_BUFFERS:
+            if len(self._buffers) < self._most_buffers:
                 self._buffers.append(builder.buffer)
         run_bytes = self._run.add(record, builder.rows)
         with self._lock:

@@ -74,6 +74,8 @@ class Repository:
         index: where blobs are.
         slot_id: the key slot that opened it.
         problems: damage found so far that did not stop anything.
+        connections: requests that may be under way at once; 0 where the storage is
+            near, and nothing is gained by asking for several things at once.
     """
 
     def __init__(  # noqa: PLR0913 - what opening found out, given once
@@ -86,6 +88,7 @@ class Repository:
         extra_verify: bool,
         bases: Backend | None = None,
         runs: Sequence[ObjectInfo] = (),
+        connections: int = 0,
     ) -> None:
         self.id = repository_id
         self.backend = backend
@@ -95,7 +98,8 @@ class Repository:
         self._keyring: Keyring = derive_keyring(bundle.masters, repository_id)
         self._extra_verify = extra_verify
         self.index = BlobIndex(backend, self._keyring, runs)
-        self.reader = BlobReader(backend, self._keyring, self.index)
+        self.connections = connections
+        self.reader = BlobReader(backend, self._keyring, self.index, connections)
         self._base_reader = self.reader
         self._bases = bases
         if bases is not None:
@@ -149,6 +153,7 @@ class Repository:
             self._base_reader,
             workers=workers,
             extra_verify=self._extra_verify,
+            connections=self.connections,
         )
 
     def volumes(self) -> Iterator[VolumeRecord]:
@@ -292,6 +297,7 @@ def open_repository(
     extra_verify: bool = True,
     bases: Backend | None = None,
     recollection: Recollection | None = None,
+    connections: int = 0,
 ) -> Repository:
     """Open a repository with a passphrase or a device key.
 
@@ -306,6 +312,7 @@ def open_repository(
         bases: where bases of deltas are read from, if reading from ``backend``
             costs a download; may have less than it.
         recollection: what earlier runs of this machine remember of the names.
+        connections: requests that may be under way at once; 0 for a near storage.
 
     Raises:
         RepositoryNotFound: there is none.
@@ -331,6 +338,7 @@ def open_repository(
         slot_id,
         extra_verify=extra_verify,
         bases=bases,
+        connections=connections,
     )
     if expected not in (None, repository_id):
         what = "object config is of another repository"

@@ -71,19 +71,27 @@ class RunWriter:
             self._bytes += volume.size
             if len(self._rows) < _FLUSH_ROWS and self._bytes < _FLUSH_BYTES:
                 return 0
-            return self._flush()
+            rows_taken, volumes = self._take()
+        # Outside of the lock: other uploads go on meanwhile.
+        return self._store(rows_taken, volumes)
 
     def finish(self) -> int:
         """Store what is left; gives the bytes stored."""
         with self._lock:
-            return self._flush() if self._volumes else 0
+            rows, volumes = self._take()
+        return self._store(rows, volumes) if volumes else 0
 
-    def _flush(self) -> int:
-        self._rows.sort(key=itemgetter(0))
-        info = store_run(self._backend, self._keyring, self._rows, self._volumes)
-        self._index.add_run(info)
-        self._on_stored(row.prefix for row in self._rows)
+    def _take(self) -> tuple[list[IndexRow], list[VolumeRecord]]:
+        """What is to be stored; from now on nothing is."""
+        taken = self._rows, self._volumes
         self._rows, self._volumes, self._bytes = [], [], 0
+        return taken
+
+    def _store(self, rows: list[IndexRow], volumes: list[VolumeRecord]) -> int:
+        rows.sort(key=itemgetter(0))
+        info = store_run(self._backend, self._keyring, rows, volumes)
+        self._index.add_run(info)
+        self._on_stored(row.prefix for row in rows)
         return info.size
 
 

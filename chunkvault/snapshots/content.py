@@ -1,7 +1,7 @@
 """The content of files: which chunks, and their bytes in order."""
 
 from collections.abc import Callable, Iterator
-from itertools import islice
+from contextlib import closing
 
 from chunkvault.errors import DamageError, FormatError
 from chunkvault.format.blob import BlobKind
@@ -9,11 +9,21 @@ from chunkvault.format.content import ChunkRef, ListRef, iterate_refs
 from chunkvault.format.node import Node
 from chunkvault.ids import BlobId
 from chunkvault.repository import BlobLocation, BlobReader, FrameLocation
+from chunkvault.workers import map_ordered
 
 __all__ = ["file_refs", "read_file"]
 
 _REFS_AT_ONCE = 64
+_AHEAD = 4
+"""Batches that are read ahead from a far storage: some 4 MiB each."""
+
 _ZEROS = bytes(1 << 20)
+
+_Piece = bytes | int
+"""Content, or the length of a hole."""
+
+_Batch = tuple[list[ChunkRef], DamageError | None]
+"""Runs, and what kept others from coming after them."""
 
 
 def file_refs(
@@ -39,13 +49,26 @@ def file_refs(
 def read_file(reader: BlobReader, node: Node) -> Iterator[bytes]:
     """A file's content piece by piece, holes as zeros; memory stays flat.
 
+    From a far storage some pieces are read ahead, several at once.
+
     Raises:
         DamageError: a piece is missing or damaged; every piece before it was
             right.
     """
-    refs = file_refs(reader, node)
-    while batch := list(islice(refs, _REFS_AT_ONCE)):
-        yield from _read_batch(reader, batch)
+
+    def load(batch: _Batch) -> tuple[list[_Piece], DamageError | None]:
+        return _collect(_read_batch(reader, batch))
+
+    batches = _batches(file_refs(reader, node))
+    if not reader.connections:
+        for batch in batches:
+            yield from _expanded(_read_batch(reader, batch))
+        return
+    with closing(map_ordered(load, batches, reader.connections, _AHEAD)) as done:
+        for pieces, error in done:
+            yield from _expanded(iter(pieces))
+            if error is not None:
+                raise error
 
 
 def _list_loader(reader: BlobReader) -> Callable[[BlobId], bytes]:
@@ -55,18 +78,54 @@ def _list_loader(reader: BlobReader) -> Callable[[BlobId], bytes]:
     return load
 
 
-def _read_batch(reader: BlobReader, batch: list[ChunkRef]) -> Iterator[bytes]:
+def _batches(refs: Iterator[ChunkRef]) -> Iterator[_Batch]:
+    batch: list[ChunkRef] = []
+    try:
+        for ref in refs:
+            batch.append(ref)
+            if len(batch) == _REFS_AT_ONCE:
+                yield batch, None
+                batch = []
+    except DamageError as error:
+        yield batch, error
+    else:
+        if batch:
+            yield batch, None
+
+
+def _collect(pieces: Iterator[_Piece]) -> tuple[list[_Piece], DamageError | None]:
+    """All pieces, or those before the first one that is damaged."""
+    collected: list[_Piece] = []
+    try:
+        collected.extend(pieces)
+    except DamageError as error:
+        return collected, error
+    return collected, None
+
+
+def _expanded(pieces: Iterator[_Piece]) -> Iterator[bytes]:
+    for piece in pieces:
+        if isinstance(piece, int):
+            yield from _zeros(piece)
+        else:
+            yield piece
+
+
+def _read_batch(reader: BlobReader, batch: _Batch) -> Iterator[_Piece]:
+    refs, error = batch
     locations = {
         ref.blob_id: reader.locate(BlobKind.CHUNK, ref.blob_id)
-        for ref in batch
+        for ref in refs
         if ref.blob_id is not None
     }
     frames = _Frames(reader, list(locations.values()))
-    for ref in batch:
+    for ref in refs:
         if ref.blob_id is None:
-            yield from _zeros(ref.length)
+            yield ref.length
         else:
             yield _chunk(reader, ref.blob_id, locations[ref.blob_id], frames, ref)
+    if error is not None:
+        raise error
 
 
 def _chunk(

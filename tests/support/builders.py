@@ -104,9 +104,11 @@ def create_small(
     return create_repository(place, secret, settings=settings, cost=CHEAP)
 
 
-def open_small(backend: Backend, secret: Secret = KEY) -> Repository:
+def open_small(
+    backend: Backend, secret: Secret = KEY, connections: int = 0
+) -> Repository:
     """The repository as another process sees it."""
-    return open_repository(backend, secret)
+    return open_repository(backend, secret, connections=connections)
 
 
 def objects_of(backend: Backend) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """Second question: are the volumes what was stored?"""
 
+from contextlib import closing
 from math import ceil
 
 from chunkvault.format.index_blocks import VolumeRecord
@@ -9,6 +10,7 @@ from chunkvault.operations.check.ledger import Ledger
 from chunkvault.operations.check.records import CheckOptions
 from chunkvault.report import Progress
 from chunkvault.repository import Repository
+from chunkvault.workers import map_ordered
 
 __all__ = ["choose_volumes", "read_volumes"]
 
@@ -25,15 +27,19 @@ def read_volumes(
         The ids of those in which anything is not as it was stored.
     """
     damaged = set()
-    for volume in repository.volumes():
-        if volume.volume_id not in wanted:
-            continue
-        name = volume_name(volume.kind, volume.volume_id)
-        progress.current = name.encode()
-        if not _is_intact(repository, ledger, volume):
-            damaged.add(volume.volume_id)
-        progress.done_files += 1
-        progress.done_bytes += volume.size
+    volumes = (one for one in repository.volumes() if one.volume_id in wanted)
+    threads = repository.connections
+
+    def read(volume: VolumeRecord) -> tuple[VolumeRecord, bool]:
+        progress.current = volume_name(volume.kind, volume.volume_id).encode()
+        return volume, not repository.verify_volume(volume)
+
+    with closing(map_ordered(read, volumes, threads, max(threads, 1))) as done:
+        for volume, is_intact in done:
+            if not is_intact and not _is_intact(repository, ledger, volume):
+                damaged.add(volume.volume_id)
+            progress.done_files += 1
+            progress.done_bytes += volume.size
     return frozenset(damaged)
 
 
@@ -62,9 +68,7 @@ def choose_volumes(
 
 
 def _is_intact(repository: Repository, ledger: Ledger, volume: VolumeRecord) -> bool:
-    if not repository.verify_volume(volume):
-        return True
-    # A bad cable or bad memory shows as damage that is gone at the next read.
+    """Read a volume again: a bad cable shows as damage that is gone then."""
     name = volume_name(volume.kind, volume.volume_id)
     found = repository.verify_volume(volume)
     for error in found:

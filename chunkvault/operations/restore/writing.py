@@ -34,7 +34,8 @@ def write_files(job: Job) -> None:
     _check_space(job)
     _gather_deltas(job)
     writer = _Writer(job)
-    workers = job.options.workers
+    # A thread that waits for a far storage leaves its processor to the others.
+    workers = job.options.workers and job.options.workers + job.repository.connections
     with WorkerGroup(workers, 2 * workers) as group:
         for batch in _batches(job.plan.groups()):
             group.submit(writer.write, batch)

@@ -3,7 +3,7 @@
 import pytest
 
 from chunkvault.backends.local import LocalBackend
-from chunkvault.backends.location import describe, open_backend
+from chunkvault.backends.location import describe, is_remote, open_backend
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.errors import UsageError
 
@@ -38,17 +38,35 @@ def test_memory_is_shared_by_name():
     assert list(open_backend("memory:another name").list("")) == []
 
 
-@pytest.mark.parametrize("scheme", ["s3", "b2", "sftp", "rclone", "S3"])
-def test_storage_that_comes_later_is_refused_by_name(scheme):
-    with pytest.raises(UsageError, match=f"does not support {scheme.lower()} yet"):
-        open_backend(f"{scheme}://user@host/path")
-
-
-@pytest.mark.parametrize("location", ["ftp://host/path", "name:with:colon"])
+@pytest.mark.parametrize("location", ["gopher://host/path", "name:with:colon"])
 def test_an_unknown_scheme_is_refused(location):
     with pytest.raises(UsageError, match="unknown kind of storage") as caught:
         open_backend(location)
     assert f"./{location}" in caught.value.hint
+
+
+@pytest.mark.parametrize("scheme", ["ftp", "webdav", "DAVS"])
+def test_what_rclone_speaks_is_said_to_go_through_rclone(scheme):
+    with pytest.raises(UsageError, match=scheme.lower()) as caught:
+        open_backend(f"{scheme}://host/path")
+    assert "rclone" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("location", "is_far"),
+    [
+        ("/mnt/backup", False),
+        ("./s3:b", False),
+        ("file:///mnt", False),
+        ("memory:x", False),
+        ("s3:bucket", True),
+        ("SFTP:host:path", True),
+        ("https://host/copy", True),
+        ("added-by-a-package:x", True),
+    ],
+)
+def test_a_folder_is_not_remote(location, is_far):
+    assert is_remote(location) is is_far
 
 
 @pytest.mark.parametrize(
@@ -76,7 +94,7 @@ def test_a_password_is_never_shown(location, shown):
 
 
 def test_errors_do_not_show_the_password():
-    for scheme in ("sftp", "ftp", "file"):
+    for scheme in ("gopher", "ftp", "file"):
         with pytest.raises(UsageError) as caught:
             open_backend(f"{scheme}://user:secret@host/path")
         assert "secret" not in str(caught.value) + caught.value.hint

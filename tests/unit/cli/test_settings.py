@@ -121,3 +121,41 @@ def test_passphrases_are_taken_out_of_the_environment():
     assert environment == {}
     assert settings.passphrase.value == "o"
     assert "'o'" not in repr(settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "rate"),
+    [
+        ("500", 500 * 1024),
+        ("500K", 500 * 1024),
+        ("2M", 2 << 20),
+        ("1.5 MiB/s", 1.5 * (1 << 20)),
+        ("1g", 1 << 30),
+        ("0", None),
+    ],
+)
+def test_rates_are_kibibytes_or_have_a_unit(text, rate):
+    assert read("--limit-upload", text).upload_rate == rate
+    assert read(LIMIT_DOWNLOAD=text).download_rate == rate
+
+
+@pytest.mark.parametrize("text", ["fast", "-1", "5X", "1e3", "٣"])
+def test_what_is_no_rate_is_refused(text):
+    with pytest.raises(UsageError, match="is no rate"):
+        read(LIMIT_UPLOAD=text)
+
+
+def test_connections_are_counted_from_one():
+    assert read().connections == 5
+    assert read("--connections", "20", CONNECTIONS="3").connections == 20
+    assert read(CONNECTIONS="3").connections == 3
+    for text in ("0", "-3", "many", "1001"):
+        with pytest.raises(UsageError, match="number of connections"):
+            read(CONNECTIONS=text)
+
+
+def test_stores_see_the_environment_without_the_password():
+    settings = read(PASSWORD="secret word", CONNECTIONS="7")
+    assert "CHUNKVAULT_PASSWORD" not in settings.environment
+    assert settings.environment["CHUNKVAULT_CONNECTIONS"] == "7"
+    assert "CHUNKVAULT_CONNECTIONS" not in repr(settings)

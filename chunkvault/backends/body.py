@@ -1,0 +1,56 @@
+"""The bytes of an upload as SDKs want them: read from memory, at a pace."""
+
+from collections.abc import Iterator
+
+from chunkvault.backends.pace import SLICE_BYTES, Pace
+
+__all__ = ["Body"]
+
+
+class Body:
+    """A buffer to be read like a file, piece by piece and without a copy of all.
+
+    An SDK may read it twice: to sign it, and to send it. Only what is sent keeps the
+    pace, which is what `begin_sending` tells.
+
+    Attributes:
+        size: in bytes.
+    """
+
+    def __init__(self, data: bytes | bytearray | memoryview, pace: Pace) -> None:
+        self._view = memoryview(data).cast("B")
+        self._pace = pace
+        self._position = 0
+        self._is_sending = False
+        self.size = len(self._view)
+
+    def __len__(self) -> int:
+        return self.size
+
+    def begin_sending(self) -> None:
+        """From here on what is read goes over the wire."""
+        self._is_sending = True
+
+    def read(self, amount: int = -1) -> bytes:
+        """The next bytes; empty at the end."""
+        end = self.size if amount < 0 else self._position + amount
+        if self._is_sending and self._pace.is_limited:
+            end = min(end, self._position + SLICE_BYTES)
+        piece = bytes(self._view[self._position : end])
+        self._position += len(piece)
+        if self._is_sending:
+            self._pace.take(len(piece))
+        return piece
+
+    def __iter__(self) -> Iterator[bytes]:
+        while piece := self.read(SLICE_BYTES):
+            yield piece
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Go to a place, counted from the beginning, from here, or from the end."""
+        self._position = (0, self._position, self.size)[whence] + offset
+        return self._position
+
+    def tell(self) -> int:
+        """How far it was read."""
+        return self._position

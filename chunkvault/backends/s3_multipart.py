@@ -1,0 +1,111 @@
+"""Objects too large for one request, and what interrupted uploads leave behind.
+
+Parts that were sent are billed until somebody finishes or aborts their upload, and
+no listing of objects shows them.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from chunkvault.backends.body import Body
+from chunkvault.backends.pace import Pace
+from chunkvault.errors import BackendError, ObjectNotFound
+
+__all__ = ["abort_uploads", "upload_in_parts"]
+
+Ask = Callable[..., Any]
+"""Makes a request: the operation, then its arguments by name."""
+
+_PART_BYTES = 16 << 20
+_MAX_PARTS = 10_000
+
+
+def upload_in_parts(
+    ask: Ask, data: memoryview, pace: Pace, arguments: dict[str, Any]
+) -> None:
+    """Send an object part by part; whole or absent also when this is interrupted.
+
+    Args:
+        ask: makes requests about this object.
+        data: all of it; only views of it are made.
+        pace: at which it is sent.
+        arguments: for the object, such as its class.
+
+    Raises:
+        BackendError: a part could not be sent; the others are removed.
+    """
+    upload = ask("create_multipart_upload", **arguments)["UploadId"]
+    try:
+        parts = [
+            _send(ask, upload, number, part, pace)
+            for number, part in enumerate(_cut(data), 1)
+        ]
+        ask(
+            "complete_multipart_upload",
+            UploadId=upload,
+            MultipartUpload={"Parts": parts},
+            IfNoneMatch="*",
+        )
+    except BaseException:
+        with suppress(BackendError):  # what is left is found by `abort_uploads`
+            ask("abort_multipart_upload", UploadId=upload)
+        raise
+
+
+def abort_uploads(ask: Callable[..., Any], prefix: str, before: datetime) -> int:
+    """Abort the uploads under a prefix that were begun before a time.
+
+    Args:
+        ask: makes requests: operation, what it is for, and arguments.
+        prefix: of the keys.
+        before: with a time zone.
+
+    Returns:
+        How many there were.
+    """
+    stale = [
+        (upload["Key"], upload["UploadId"])
+        for upload in _uploads(ask, prefix)
+        if upload["Initiated"] < before
+    ]
+    for key, upload_id in stale:
+        with suppress(ObjectNotFound):  # somebody else did it
+            ask(
+                "abort_multipart_upload",
+                "remove an unfinished upload",
+                Key=key,
+                UploadId=upload_id,
+            )
+    return len(stale)
+
+
+def _cut(data: memoryview) -> Iterator[memoryview]:
+    step = max(_PART_BYTES, -(-len(data) // _MAX_PARTS))
+    return (data[start : start + step] for start in range(0, len(data), step))
+
+
+def _send(
+    ask: Ask, upload: str, number: int, part: memoryview, pace: Pace
+) -> dict[str, Any]:
+    answer = ask(
+        "upload_part", UploadId=upload, PartNumber=number, Body=Body(part, pace)
+    )
+    checksums = {key: answer[key] for key in answer if key.startswith("Checksum")}
+    checksums.pop("ChecksumType", None)
+    return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+
+
+def _uploads(ask: Ask, prefix: str) -> Iterator[dict[str, Any]]:
+    markers: dict[str, str] = {}
+    while True:
+        page = ask("list_multipart_uploads", "list uploads", Prefix=prefix, **markers)
+        yield from page.get("Uploads", ())
+        following = {
+            "KeyMarker": page.get("NextKeyMarker") or "",
+            "UploadIdMarker": page.get("NextUploadIdMarker") or "",
+        }
+        if not page.get("IsTruncated") or following == markers:
+            return
+        markers = following

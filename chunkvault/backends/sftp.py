@@ -1,0 +1,299 @@
+"""Objects as files on a server that is reached with ``ssh``.
+
+::
+
+    sftp://user@host:port/path       an absolute path
+    sftp://user@host/~/path          below the user's home
+    ?ssh-config=FILE                 instead of ~/.ssh/config
+
+`sftp_files` says how files are stored and read, `ssh_channel` how the line works.
+"""
+
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator, MutableSequence
+from contextlib import contextmanager
+from threading import Lock
+from typing import NamedTuple
+from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
+
+from chunkvault.backends.base import ObjectInfo, check_name, require_name
+from chunkvault.backends.connection_pool import ConnectionPool
+from chunkvault.backends.leftovers import TEMPORARY_PREFIX
+from chunkvault.backends.options import StorageOptions
+from chunkvault.backends.sftp_client import SftpClient, StatusError
+from chunkvault.backends.sftp_files import read_file, remove_file, store_file
+from chunkvault.backends.sftp_listing import FOLDERS_AT_ONCE, list_folders
+from chunkvault.backends.sftp_replies import NameEntry, Status
+from chunkvault.backends.sftp_requests import Kind, encode_string
+from chunkvault.backends.ssh_channel import STALL_S, SshChannel
+from chunkvault.backends.ssh_failures import tidy
+from chunkvault.errors import (
+    AccessDenied,
+    BackendError,
+    ObjectExists,
+    ObjectNotFound,
+    StorageFull,
+    StorageUnreachable,
+    UsageError,
+)
+
+__all__ = ["SftpBackend", "open_location"]
+
+_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + rb"[0-9a-f]{16}\Z")
+_LEFTOVER_AGE_S = 24 * 3600
+"""A temporary file that nobody has written to for a day belongs to nobody."""
+
+_HOST = re.compile(r"[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*\Z")
+_HINT = "write sftp://user@host/path, or sftp://host/~/path for one below your home"
+
+# Nothing asks, forwards, shares or stays behind, whatever the configuration says.
+_SSH = (
+    *("ssh", "-T", "-x", "-a"),
+    *("-o", "BatchMode=yes"),
+    *("-o", "ConnectTimeout=15"),
+    *("-o", "ServerAliveInterval=15"),
+    *("-o", "ServerAliveCountMax=4"),
+    *("-o", "ClearAllForwardings=yes"),
+    *("-o", "PermitLocalCommand=no"),
+    *("-o", "RemoteCommand=none"),
+    *("-o", "ControlMaster=no"),
+)
+
+_KINDS: dict[int, tuple[type[BackendError], str]] = {
+    Status.PERMISSION_DENIED: (AccessDenied, "permission denied"),
+    Status.WRITE_PROTECTED: (AccessDenied, "the storage is read-only"),
+    Status.NO_CONNECTION: (StorageUnreachable, "the server has no connection"),
+    Status.CONNECTION_LOST: (StorageUnreachable, "the server lost its connection"),
+    Status.NO_SPACE: (StorageFull, "no space left on the server"),
+    Status.QUOTA_EXCEEDED: (
+        StorageFull,
+        "the server could not write it, perhaps because a quota is used up",
+    ),
+    Status.UNSUPPORTED: (BackendError, "the server cannot do that"),
+}
+
+
+class _Target(NamedTuple):
+    """What a location says.
+
+    Attributes:
+        command: that connects.
+        root: path of the repository on the server, without a slash at its end.
+        store: how messages name it.
+    """
+
+    command: tuple[str, ...]
+    root: bytes
+    store: str
+
+
+def open_location(location: str, options: StorageOptions) -> "SftpBackend":
+    """The backend at a location; nothing is connected yet.
+
+    Raises:
+        UsageError: the location makes no sense.
+    """
+    return SftpBackend(_parse(location), options)
+
+
+class SftpBackend:
+    """Objects as files below a folder, which the first `put` creates."""
+
+    def __init__(
+        self, target: _Target, options: StorageOptions, stall_s: float = STALL_S
+    ) -> None:
+        self.store = target.store
+        self._target = target
+        self._options = options
+        self._stall_s = stall_s
+        self._pool = ConnectionPool(self._connect, options.connections)
+        self._lock = Lock()
+        self._lost: set[bytes] = set()  # temporary files of ours without a connection
+        self._seen: dict[bytes, int] = {}  # others' and when they were written to
+
+    def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        """Write, sync, link into place, sync the folder."""
+        require_name(name)
+        path = self._path_of(name)
+        temporary = os.path.join(os.path.dirname(path), _temporary_name())
+        content = memoryview(data).cast("B")
+        with self._session("store", name) as client, self._lost_if_broken(temporary):
+            stored = store_file(client, path, temporary, content)
+            self._remove_leftovers(client, stored.server_time_s)
+        if not stored.is_new:
+            raise ObjectExists(f"{name} exists already")
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Open, read the range, close."""
+        require_name(name)
+        with self._session("read", name, missing=ObjectNotFound) as client:
+            return read_file(client, self._path_of(name), offset, length)
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List the folders that can hold matching names, a number of them at a time.
+
+        No connection is held while the caller looks at what was found.
+        """
+        start = prefix.rpartition("/")[0]
+        folders = [start] if not start or check_name(start) else []
+        while folders:
+            batch, folders = folders[:FOLDERS_AT_ONCE], folders[FOLDERS_AT_ONCE:]
+            paths = [self._path_of(folder) for folder in batch]
+            with self._session("list", batch[0] or self.store) as client:
+                listings = list_folders(client, paths)
+            for folder, entries in zip(batch, listings, strict=True):
+                yield from self._select(folder, entries, prefix, folders)
+
+    def delete(self, name: str) -> None:
+        """Remove the file, durably; its folder stays."""
+        require_name(name)
+        with self._session("delete", name) as client:
+            remove_file(client, self._path_of(name))
+
+    def close(self) -> None:
+        """End the connections, and with them their processes."""
+        self._pool.close()
+
+    def _connect(self) -> SftpClient:
+        channel = SshChannel(
+            self._target.command, self._options.environment, self.store, self._stall_s
+        )
+        return SftpClient(channel, self._options.traffic)
+
+    def _path_of(self, name: str) -> bytes:
+        if not name:
+            return self._target.root or b"/"
+        return self._target.root + b"/" + name.encode("ascii")
+
+    @contextmanager
+    def _session(
+        self, verb: str, name: str, missing: type[BackendError] = StorageUnreachable
+    ) -> Iterator[SftpClient]:
+        """A connection; what the server refuses becomes an error of ours."""
+        try:
+            with self._pool.borrow() as client:
+                yield client
+        except StatusError as error:
+            kind, reason = _KINDS.get(error.code, (BackendError, ""))
+            if error.code in (Status.NO_SUCH_FILE, Status.NO_SUCH_PATH):
+                kind, reason = missing, "there is no such file"
+            reason = reason or tidy(error.message).lower() or f"status {error.code}"
+            raise kind(f"cannot {verb} {name} on {self.store}: {reason}") from error
+
+    def _select(
+        self,
+        folder: str,
+        entries: Iterable[NameEntry],
+        prefix: str,
+        folders: "MutableSequence[str]",
+    ) -> Iterator[ObjectInfo]:
+        """The objects among entries; folders to be listed are added to the others."""
+        for entry in entries:
+            self._notice_temporary(folder, entry)
+            name = _join(folder, entry.name)
+            mode = entry.attributes.permissions or 0
+            if not check_name(name):
+                continue
+            if stat.S_ISDIR(mode):
+                inside = name + "/"
+                if prefix.startswith(inside) or inside.startswith(prefix):
+                    folders.append(name)
+            elif stat.S_ISREG(mode) and name.startswith(prefix):
+                yield ObjectInfo(name, entry.attributes.size or 0)
+
+    def _notice_temporary(self, folder: str, entry: NameEntry) -> None:
+        modified_s = entry.attributes.modified_s
+        if modified_s is not None and _TEMPORARY.match(entry.name):
+            with self._lock:
+                self._seen[self._path_of(folder) + b"/" + entry.name] = modified_s
+
+    @contextmanager
+    def _lost_if_broken(self, temporary: bytes) -> Iterator[None]:
+        try:
+            yield
+        except BackendError:
+            with self._lock:
+                self._lost.add(temporary)
+            raise
+
+    def _remove_leftovers(self, client: SftpClient, now_s: int | None) -> None:
+        """What our lost connections left, and what others left a day ago.
+
+        Costs no round trip: listings have shown the files, and storing has told
+        the server's time.
+        """
+        with self._lock:
+            old = {
+                path
+                for path, modified_s in self._seen.items()
+                if now_s is not None and modified_s < now_s - _LEFTOVER_AGE_S
+            }
+            leftovers = self._lost | old
+            self._lost = set()
+            for path in old:
+                del self._seen[path]
+        for path in leftovers:
+            client.post(Kind.REMOVE, encode_string(path))
+
+
+def _temporary_name() -> bytes:
+    return TEMPORARY_PREFIX + os.urandom(8).hex().encode("ascii")
+
+
+def _join(folder: str, name: bytes) -> str:
+    """An object's name; one that `check_name` refuses for a foreign file."""
+    text = "/" if b"/" in name else name.decode("ascii", "replace")
+    return f"{folder}/{text}" if folder else text
+
+
+def _parse(location: str) -> _Target:
+    try:
+        parts = urlsplit(location)
+        user, host, port = parts.username, parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"not a location: {error}", hint=_HINT) from error
+    if parts.password is not None:
+        raise UsageError(
+            "a password does not belong in an sftp location",
+            hint="let ssh log in with a key, from ~/.ssh or an agent",
+        )
+    # urlsplit makes hosts lower case, but names in ~/.ssh/config need not be.
+    host = _as_written(parts.netloc, host or "")
+    user = unquote(user or "")
+    if not _HOST.match(host) or user.startswith("-") or "\0" in user:
+        raise UsageError("no host that ssh could connect to", hint=_HINT)
+    root = _root_of(parts.path)
+    config = _config_in(parts.query)
+    command = [*_SSH]
+    command += ["-F", config] if config else []
+    command += ["-p", str(port)] if port else []
+    command += ["-l", user] if user else []
+    command += ["-s", "--", host, "sftp"]
+    store = f"sftp://{parts.netloc}{tidy(parts.path)}"
+    return _Target(tuple(command), root, store)
+
+
+def _as_written(netloc: str, host: str) -> str:
+    at = netloc.lower().rfind(host)
+    return netloc[at : at + len(host)]
+
+
+def _root_of(path: str) -> bytes:
+    root = unquote_to_bytes(os.fsencode(path)).rstrip(b"/")
+    if not path or b"\0" in root or root == b"/~":
+        raise UsageError("the location names no folder on the server", hint=_HINT)
+    # Servers take a path without a slash in front from the user's home.
+    return root.removeprefix(b"/~/") if root.startswith(b"/~/") else root
+
+
+def _config_in(query: str) -> str:
+    settings = dict(parse_qsl(query, keep_blank_values=True))
+    config = settings.pop("ssh-config", "")
+    if settings:
+        raise UsageError(
+            f"unknown settings in an sftp location: {', '.join(sorted(settings))}",
+            hint="there is only ssh-config=FILE; the rest belongs in that file",
+        )
+    return config

@@ -1,0 +1,126 @@
+"""The commands on stores that are reached over ssh, rclone and the web."""
+
+import os
+
+import pytest
+
+from tests.support.builders import KEY
+from tests.support.command import Program
+from tests.support.stores.static_web import write_listing
+
+BIG = bytes(range(256)) * 20_000
+
+
+@pytest.fixture
+def source(tmp_path):
+    folder = tmp_path / "source"
+    (folder / "sub").mkdir(parents=True)
+    (folder / "small").write_bytes(b"content")
+    (folder / "sub/big").write_bytes(BIG)
+    return folder
+
+
+def program_at(tmp_path, location, **variables):
+    (tmp_path / "device.key").write_bytes(KEY.key)
+    (tmp_path / "device.key").chmod(0o600)
+    program = Program(tmp_path)
+    program.environment.update(variables, CHUNKVAULT_REPOSITORY=location)
+    return program
+
+
+def expect(program, code, *words):
+    done = program.run(*words)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+def check_commands(program, source, tmp_path):
+    """The core commands, an unchanged backup, a restore from a cold machine."""
+    expect(program, 10, "snapshots")
+    expect(program, 0, "init")
+    expect(program, 0, "backup", source)
+    (source / "small").write_bytes(b"changed")
+    expect(program, 0, "backup", source)
+    expect(program, 0, "check", "--read-data")
+    program.environment["CHUNKVAULT_CACHE_DIR"] = str(tmp_path / "cold")
+    check_restore(program, tmp_path / "out", source)
+
+
+def check_restore(program, target, source):
+    expect(program, 0, "restore", source, "--to", target)
+    (big,) = target.rglob("big")
+    assert big.read_bytes() == BIG
+    (small,) = target.rglob("small")
+    assert small.read_bytes() == b"changed"
+
+
+def test_every_command_works_over_ssh(sshd, source, tmp_path):
+    program = program_at(tmp_path, sshd.location(tmp_path / "far/repository"))
+    check_commands(program, source, tmp_path)
+    assert not list((tmp_path / "far").rglob(".tmp-*"))
+
+
+@pytest.mark.parametrize("remote", ["disk", "webdav"])
+def test_every_command_works_through_rclone(rclone, source, tmp_path, remote):
+    path = tmp_path / "far" if remote == "disk" else str(tmp_path)[1:] + "/far"
+    program = program_at(
+        tmp_path,
+        rclone.location(remote, path),
+        RCLONE_CONFIG=rclone.environment["RCLONE_CONFIG"],
+    )
+    check_commands(program, source, tmp_path)
+
+
+def test_a_copy_on_a_web_server_restores_and_takes_no_backup(web, source, tmp_path):
+    program = program_at(tmp_path, str(tmp_path / "repository"))
+    check_commands(program, source, tmp_path)
+    write_listing(tmp_path / "repository")
+    location = web.location(tmp_path / "repository")
+    program.environment["CHUNKVAULT_REPOSITORY"] = location
+    program.environment["CHUNKVAULT_CACHE_DIR"] = str(tmp_path / "colder")
+    check_restore(program, tmp_path / "out2", source)
+    (source / "small").write_bytes(b"changed again")
+    done = expect(program, 1, "backup", source)
+    assert "only read from" in done.stderr
+    assert "word" not in done.stderr + done.stdout  # of the password
+
+
+def test_no_child_outlives_a_killed_backup(sshd, rclone, source, tmp_path):
+    mark = f"CHUNKVAULT_TEST_MARK={tmp_path}"
+    for location in (
+        sshd.location(tmp_path / "one"),
+        rclone.location("disk", tmp_path / "two"),
+    ):
+        program = program_at(
+            tmp_path,
+            location,
+            RCLONE_CONFIG=rclone.environment["RCLONE_CONFIG"],
+            CHUNKVAULT_TEST_MARK=str(tmp_path),
+        )
+        expect(program, 0, "init")
+        with program.start("backup", source) as process:
+            wait_until(lambda: len(marked(mark)) > 1)
+            process.kill()
+        wait_until(lambda: not marked(mark))
+
+
+def marked(mark):
+    """Processes with this in their environment."""
+    found = []
+    for number in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            with open(f"/proc/{number}/environ", "rb") as environment:
+                if mark.encode() in environment.read().split(b"\0"):
+                    found.append(number)
+        except OSError:
+            continue
+    return found
+
+
+def wait_until(is_so):
+    import time
+
+    deadline = time.monotonic() + 30
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
