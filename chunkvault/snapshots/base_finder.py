@@ -70,24 +70,6 @@ class BaseFinder:
         )
         return None if nearest is None else nearest[2]
 
-    def starting_at(self, offset: int, count: int) -> list[ChunkRef]:
-        """Up to so many old chunks, the first of which began at ``offset``.
-
-        Ends before a hole; empty if no chunk began there.
-        """
-        place = offset - self._shift
-        self._forget_before(place)
-        self._look_ahead()
-        found: list[ChunkRef] = []
-        for start, end, blob_id in self._window:
-            if start < place:
-                continue
-            if start > place or blob_id is None or len(found) == count:
-                break
-            found.append(ChunkRef(end - start, blob_id))
-            place = end
-        return found
-
     def saved(self, offset: int, blob_id: BlobId) -> None:
         """A chunk of the new version that begins at ``offset``."""
         place = self._places.get(blob_id)

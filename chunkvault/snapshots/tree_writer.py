@@ -16,15 +16,8 @@ from chunkvault.snapshots.base_finder import BaseFinder
 __all__ = ["BlobSink", "ContentWriter", "StreamWriter", "tree_builder"]
 
 
-_KEPT_CUTS = 4
-"""So many old chunks are looked at for one that did not change."""
-
-
 class BlobSink(Protocol):
     """What blobs are saved to: a `BlobWriter`, or one that only counts."""
-
-    def blob_id(self, kind: int, data: bytes | memoryview) -> BlobId:
-        """The id that a blob has, stored or not."""
 
     def save(
         self, kind: int, data: bytes | memoryview, base: BlobId | None = None
@@ -61,7 +54,6 @@ class ContentWriter:
     def __init__(self, writer: BlobSink, settings: Settings) -> None:
         self._writer = writer
         self._chunker = Chunker(settings.chunker)
-        self._least = settings.chunker.minimum
         self._uncut_bytes = settings.chunker.average
 
     def save_small(self, data: bytes, bases: BaseFinder | None = None) -> bytes:
@@ -81,7 +73,7 @@ class ContentWriter:
 
     def start(self, bases: BaseFinder | None = None) -> "StreamWriter":
         """Store content that comes in pieces."""
-        return StreamWriter(self._writer, self._chunker, self._least, bases)
+        return StreamWriter(self._writer, self._chunker, bases)
 
 
 class StreamWriter:
@@ -91,12 +83,10 @@ class StreamWriter:
         self,
         writer: BlobSink,
         chunker: Chunker,
-        minimum: int,
         bases: BaseFinder | None,
     ) -> None:
         self._writer = writer
         self._chunker = chunker
-        self._minimum = minimum
         self._bases = bases
         self._lists = ContentListWriter(self._save_list)
         self._rest = b""
@@ -126,8 +116,8 @@ class StreamWriter:
         if self._bases is not None:
             self._bases.find(self.size)  # to keep step
             self._bases.saved(self.size, blob_id)
-        self._lists.add(length, blob_id)
         self.size += length
+        self._lists.add(length, blob_id)
         return True
 
     def settle(self, length: int, blob_id: BlobId) -> bool:
@@ -150,45 +140,11 @@ class StreamWriter:
 
     def _store(self, data: memoryview, *, is_end: bool) -> bytes:
         """Store chunks; gives what needs more data to be cut."""
-        used, kept = 0, self._kept_cuts(data, is_end=is_end)
-        while True:
-            while kept:
-                for length in kept:
-                    self._save(data[used : used + length])
-                    used += length
-                kept = self._kept_cuts(data[used:], is_end=is_end)
-            if kept is None:
-                return bytes(data[used:])
-            for length in self._chunker.cut(data[used:], is_end=is_end):
-                self._save(data[used : used + length])
-                used += length
-                kept = self._kept_cuts(data[used:], is_end=is_end)
-                if kept != []:
-                    break
-            if kept == []:
-                return bytes(data[used:])
-
-    def _kept_cuts(self, data: memoryview, *, is_end: bool) -> list[int] | None:
-        """Lengths of the old chunks from here to one that is still in its place.
-
-        Their cuts are kept, where few of them have changed: what was overwritten
-        in place meets the base of its own range then, and a file that grows does
-        not store its last chunk again with every version.
-
-        Returns:
-            None if it takes more data to know.
-        """
-        if self._bases is None or not data:
-            return []
-        lengths, end = [], 0
-        for old in self._bases.starting_at(self.size, _KEPT_CUTS):
-            lengths.append(old.length)
-            start, end = end, end + old.length
-            if len(data) < end + self._minimum and not (is_end and end == len(data)):
-                return [] if is_end else None
-            if self._writer.blob_id(BlobKind.CHUNK, data[start:end]) == old.blob_id:
-                return lengths
-        return lengths if is_end and end == len(data) else []
+        used = 0
+        for length in self._chunker.cut(data, is_end=is_end):
+            self._save(data[used : used + length])
+            used += length
+        return bytes(data[used:])
 
     def _save(self, chunk: memoryview) -> None:
         start, length = self.size, len(chunk)

@@ -148,6 +148,7 @@ def test_archive_is_listed_verified_and_continued(history, tmp_path, version):
     assert "DeltaEntries 0" in statistics
     before = (source / "d.t").stat().st_mtime_ns
     (source / "d.t").write_bytes(b"changed since")
+    os.utime(source / "d.t", ns=(before, before + 10**10))  # duplicity sees seconds
     statistics = duplicity.run(
         "incremental", "--allow-source-mismatch", str(source), "URL"
     )

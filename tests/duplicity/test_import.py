@@ -99,6 +99,7 @@ def test_an_archive_for_a_key_with_a_signature(tmp_path, version):
 def test_a_single_file_was_backed_up(tmp_path):
     path = tmp_path / "letter"
     path.write_bytes(b"dear" * 50_000)
+    os.utime(path, (T0, T0))  # or else both versions might be of the same second
     duplicity = Duplicity(VERSIONS["0.8"], tmp_path, "--no-encryption")
     duplicity.back_up("full", path, T0)
     path.write_bytes(b"dear" * 50_000 + b"yours")

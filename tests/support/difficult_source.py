@@ -19,12 +19,16 @@ class Source:
         self.top = top
         self.chance = random.Random(1)
         self.big = self.chance.randbytes(1_500_000)
+        self._writes = 0
 
     def write(self, name, data):
         path = os.path.join(os.fsencode(self.top), name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(data)
+        # To duplicity a file that was written twice in a second has not changed.
+        self._writes += 1
+        os.utime(path, (T0 + self._writes, T0 + self._writes))
         return path
 
     def remove(self, name):

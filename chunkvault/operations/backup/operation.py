@@ -163,10 +163,6 @@ class _CountingSink:
     def __exit__(self, *_error: object) -> None:
         """Nothing to finish."""
 
-    def blob_id(self, kind: int, data: bytes | memoryview) -> BlobId:
-        """The id that a blob has, stored or not."""
-        return self._repository.blob_id(kind, data)
-
     def save(
         self,
         kind: int,

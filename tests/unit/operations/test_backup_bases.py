@@ -79,39 +79,3 @@ def test_a_similar_name_never_makes_a_file_unchanged(repository, source):
     summary = back_up(repository, source, at=2)
     assert summary.files_new == 1
     assert summary.read_bytes >= 900
-
-
-def test_what_is_appended_is_all_that_a_growing_file_stores(repository, source):
-    log, content = source / "log", noise(20_000, "log")
-    log.write_bytes(content)
-    back_up(repository, source, at=1)
-    log.write_bytes(content + noise(2_000, "more"))
-    summary = back_up(repository, source, at=2)
-    trees = 2_500
-    assert summary.added_bytes < 2_000 + trees
-
-
-def test_what_was_overwritten_in_place_keeps_the_cuts_of_the_file(repository, source):
-    image, content = source / "image", bytearray(noise(50_000, "image"))
-    image.write_bytes(content)
-    back_up(repository, source, at=1)
-    before = lengths(repository, image)
-    for place in range(500, 50_000, 5_000):
-        content[place : place + 600] = noise(600, place)
-    image.write_bytes(content)
-    back_up(repository, source, at=2)
-    # Chunks next to each other changed, in some places more than four.
-    after = lengths(repository, image)
-    assert len(set(after) & set(before)) > len(before) * 0.8
-
-
-def lengths(repository, path):
-    """Where the chunks of a file begin, and how long they are."""
-    trees = TreeReader(repository.reader)
-    tree = snapshots_of(repository)[-1].snapshot.tree
-    node = trees.lookup(tree, os.fsencode(path))
-    found, offset = [], 0
-    for length, _ in file_refs(repository.reader, node):
-        found.append((offset, length))
-        offset += length
-    return found
