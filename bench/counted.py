@@ -12,14 +12,15 @@ from pathlib import Path
 from chunkvault.backends import location as locations
 from chunkvault.backends.base import Backend
 from chunkvault.backends.counting import CountingBackend
+from chunkvault.backends.options import StorageOptions
 from chunkvault.cli.main import main
 
 _counted: list[CountingBackend] = []
 _open_backend = locations.open_backend
 
 
-def _open_counted(location: str) -> Backend:
-    backend = CountingBackend(_open_backend(location))
+def _open_counted(location: str, options: StorageOptions | None = None) -> Backend:
+    backend = CountingBackend(_open_backend(location, options))
     _counted.append(backend)
     return backend
 

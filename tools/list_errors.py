@@ -15,10 +15,14 @@ HEADER = "| code | error | means | what to do |\n|---|---|---|---|"
 def error_classes(
     root: type[ChunkvaultError] = ChunkvaultError,
 ) -> Iterator[type[ChunkvaultError]]:
-    """The root and everything below it, parents before children."""
+    """The root and everything below it, parents before children.
+
+    What a module defines for itself does not leave it.
+    """
     yield root
     for child in root.__subclasses__():
-        yield from error_classes(child)
+        if child.__module__ == ChunkvaultError.__module__:
+            yield from error_classes(child)
 
 
 def error_row(error: type[ChunkvaultError]) -> str:

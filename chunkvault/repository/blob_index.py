@@ -1,7 +1,6 @@
 """Where is this blob: index runs, and volumes that no run lists yet."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
 from threading import RLock
 from typing import TypeVar
 
@@ -16,9 +15,13 @@ from chunkvault.ids import VolumeId
 from chunkvault.repository.directories import list_volumes, read_directory
 from chunkvault.repository.locations import (
     BlobLocation,
-    FrameLocation,
     frame_locations,
     place_blob,
+)
+from chunkvault.repository.run_questions import (
+    compare_volumes,
+    digits_to_list,
+    locate_blob,
 )
 from chunkvault.repository.section_cache import SectionCache
 from chunkvault.repository.stored_run import StoredRun
@@ -29,8 +32,6 @@ _Result = TypeVar("_Result")
 _NOWHERE: Sequence[BlobLocation] = ()
 _NO_NAMES: frozenset[str] = frozenset()
 _MAX_HINTS = 4096
-_FEW_VOLUMES = 1000
-"""So many are listed each time: it is one page of a listing, one request."""
 
 
 class BlobIndex:
@@ -126,7 +127,7 @@ class BlobIndex:
         for run in self._known():
             if run.name in self._own:
                 for location in self._asking(
-                    run, lambda run: _locate(run, prefix), _NOWHERE
+                    run, lambda run: locate_blob(run, prefix), _NOWHERE
                 ):
                     return location
         return self._hints.get(prefix)
@@ -247,7 +248,7 @@ class BlobIndex:
         """
         with self._lock:
             count = sum(run.fence.volume_count for run in self.runs)
-            digits = _digits_to_list(count)
+            digits = digits_to_list(count)
             if digits:
                 lot = random_bytes(1).hex()[:digits]
                 present = list_volumes(self._backend, lot)
@@ -286,7 +287,7 @@ class BlobIndex:
         for run in self.runs:
             nothing: tuple[frozenset[str], frozenset[bytes]] = (_NO_NAMES, frozenset())
             known, gone = self._asking(
-                run, lambda run: _compare_run(run, present, lot), nothing
+                run, lambda run: compare_volumes(run, present, lot), nothing
             )
             unlisted -= known
             missing |= gone
@@ -318,7 +319,7 @@ class BlobIndex:
         last: list[BlobLocation] = []
         for run in self._likeliest():
             for location in self._asking(
-                run, lambda run: _locate(run, prefix), _NOWHERE
+                run, lambda run: locate_blob(run, prefix), _NOWHERE
             ):
                 self._last_hit = run.name
                 if location.frame.volume.volume_id in self._missing:
@@ -379,49 +380,6 @@ class BlobIndex:
         ]
 
 
-@lru_cache(maxsize=512)
-def _cached_frames(volume: VolumeRecord) -> list[FrameLocation]:
-    return frame_locations(volume)
-
-
-def _locate(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
-    locations = []
-    for row, volume in run.find(prefix):
-        frames = _cached_frames(volume)
-        if row.frame >= len(frames):
-            raise DamageError(
-                f"index run {run.name} names a frame that is not there",
-                object_name=run.name,
-            )
-        location = (row.offset, row.length, row.plain_length, row.base)
-        locations.append(BlobLocation(frames[row.frame], *location))
-    return locations
-
-
-def _compare_run(
-    run: StoredRun, present: dict[str, int], lot: str
-) -> tuple[frozenset[str], frozenset[bytes]]:
-    """Which of the volumes that are present the run lists, and which it misses."""
-    known, gone = set(), set()
-    for volume_id, kind, size in run.volume_sizes():
-        if lot and not volume_id.hex().startswith(lot):
-            continue
-        name = names.volume_name(kind, volume_id)
-        if name in present:
-            known.add(name)
-        if present.get(name) != size:
-            gone.add(volume_id)
-    return frozenset(known), frozenset(gone)
-
-
 def _length(info: ObjectInfo | StoredRun) -> tuple[bool, int]:
     """What sorts runs by length: long ones have most of it in other objects."""
     return info.name.startswith(names.LONG_INDEX), info.size
-
-
-def _digits_to_list(volumes: int) -> int:
-    """How many first digits of a name leave about a page of so many volumes."""
-    digits = 0
-    while volumes > _FEW_VOLUMES << 4 * digits and digits < 2:
-        digits += 1
-    return digits

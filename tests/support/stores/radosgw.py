@@ -5,6 +5,7 @@ set here that is not obvious was found the hard way, see `_CONFIGURATION`.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import uuid
@@ -242,6 +243,8 @@ class Cluster:
 
     def _write_configuration(self, fsid: str) -> None:
         for name in ("mon", "osd", "run", "log"):
+            # of a cluster that did not start, or whose users were all gone
+            shutil.rmtree(self._folder / name, ignore_errors=True)
             (self._folder / name).mkdir(parents=True)
         text = _CONFIGURATION.format(folder=self._folder, fsid=fsid, **self._ports)
         (self._folder / "ceph.conf").write_text(text)

@@ -1,0 +1,67 @@
+"""What one index run is asked: where is a blob, which volumes are missing."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from chunkvault.errors import DamageError
+from chunkvault.format import names
+from chunkvault.format.index_blocks import VolumeRecord
+from chunkvault.repository.locations import (
+    BlobLocation,
+    FrameLocation,
+    frame_locations,
+)
+from chunkvault.repository.stored_run import StoredRun
+
+__all__ = ["compare_volumes", "digits_to_list", "locate_blob"]
+
+_FEW_VOLUMES = 1000
+"""So many names are one page of a listing at most stores."""
+
+
+def locate_blob(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
+    """Every place of a blob that a run knows.
+
+    Raises:
+        DamageError: the run names a frame that its volume does not have.
+    """
+    locations = []
+    for row, volume in run.find(prefix):
+        frames = _cached_frames(volume)
+        if row.frame >= len(frames):
+            raise DamageError(
+                f"index run {run.name} names a frame that is not there",
+                object_name=run.name,
+            )
+        location = (row.offset, row.length, row.plain_length, row.base)
+        locations.append(BlobLocation(frames[row.frame], *location))
+    return locations
+
+
+def compare_volumes(
+    run: StoredRun, present: dict[str, int], lot: str
+) -> tuple[frozenset[str], frozenset[bytes]]:
+    """Which of the volumes that are present the run lists, and which it misses."""
+    known, gone = set(), set()
+    for volume_id, kind, size in run.volume_sizes():
+        if lot and not volume_id.hex().startswith(lot):
+            continue
+        name = names.volume_name(kind, volume_id)
+        if name in present:
+            known.add(name)
+        if present.get(name) != size:
+            gone.add(volume_id)
+    return frozenset(known), frozenset(gone)
+
+
+def digits_to_list(volumes: int) -> int:
+    """How many first digits of a name leave about a page of so many volumes."""
+    digits = 0
+    while volumes > _FEW_VOLUMES << 4 * digits and digits < 2:
+        digits += 1
+    return digits
+
+
+@lru_cache(maxsize=512)
+def _cached_frames(volume: VolumeRecord) -> list[FrameLocation]:
+    return frame_locations(volume)
