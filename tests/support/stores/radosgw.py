@@ -11,7 +11,7 @@ import sys
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -129,7 +129,9 @@ class Radosgw:
 
     def bucket(self, name: str, *, versioned: bool = False, lock: bool = False) -> str:
         """Make a bucket unless it is there; its name."""
-        self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
+        # Made again it is fine, unless `fill` has changed its settings.
+        with suppress(self.client.exceptions.BucketAlreadyExists):
+            self.client.create_bucket(Bucket=name, ObjectLockEnabledForBucket=lock)
         if versioned:
             self.client.put_bucket_versioning(
                 Bucket=name, VersioningConfiguration={"Status": "Enabled"}
