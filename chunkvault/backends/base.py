@@ -6,6 +6,7 @@ backends. The suite in ``tests/contract`` checks each of them against this text.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from string import ascii_letters, digits
 from typing import Protocol
 
 from chunkvault.errors import UsageError
@@ -13,7 +14,7 @@ from chunkvault.errors import UsageError
 __all__ = ["MAX_NAME_LENGTH", "Backend", "ObjectInfo", "check_name", "list_after"]
 
 MAX_NAME_LENGTH = 200
-_NAME_CHARACTERS = frozenset("abcdefghijklmnopqrstuvwxyz0123456789/._-")
+_NAME_CHARACTERS = frozenset(ascii_letters + digits + "/._-")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -69,9 +70,13 @@ class Backend(Protocol):
 def check_name(name: str) -> bool:
     """Whether a name may stand on a backend.
 
-    Lowercase ASCII letters, digits and ``/._-``, at most 200 characters, and no
-    path component that is empty or starts with a dot: so that a name is a safe
-    relative path everywhere, and temporary files can hide behind a dot.
+    ASCII letters, digits and ``/._-``, at most 200 characters, and no path
+    component that is empty or starts with a dot: so that a name is a safe relative
+    path everywhere, and temporary files can hide behind a dot.
+
+    A repository's own names have no capital letters, so that a copy may lie where
+    those count as the small ones; `chunkvault.format.names` passes over others.
+    Files of duplicity's archives have them.
     """
     if not 0 < len(name) <= MAX_NAME_LENGTH or not _NAME_CHARACTERS.issuperset(name):
         return False

@@ -102,7 +102,9 @@ class HttpBackend:
         text = self._body(answer, "read", LISTING).decode("ascii", "replace")
         for line in text.splitlines():
             found = _LINE.fullmatch(line)
-            if found and check_name(found[2]) and found[2].startswith(prefix):
+            if not found or found[2] == LISTING:
+                continue  # it was empty when it was listed in itself
+            if check_name(found[2]) and found[2].startswith(prefix):
                 yield ObjectInfo(found[2], int(found[1]))
 
     def delete(self, name: str) -> None:

@@ -26,6 +26,7 @@ from chunkvault.timespec import format_iso, format_time, parse_time
 if TYPE_CHECKING:
     from chunkvault.backends.base import Backend
     from chunkvault.backends.options import StorageOptions
+    from chunkvault.duplicity.folder import ArchiveFolder
     from chunkvault.repository import DeviceKey, Passphrase, Repository
 
 __all__ = ["Context"]
@@ -41,6 +42,7 @@ class Context:
         output: standard output.
         now_ns: when the command began; asked once, so that all agree.
         zone: the local zone.
+        stores: the locations that requests go to.
     """
 
     def __init__(self, settings: Settings, output: Output | None = None) -> None:
@@ -48,6 +50,7 @@ class Context:
         self.output = output or Output()
         self.now_ns = now_ns()
         self.zone = LocalZone()
+        self.stores: set[str] = set()
         self._started_s = time.monotonic()
         self._reporter: ClosingReporter | None = None
 
@@ -142,15 +145,29 @@ class Context:
         return read_secret(self.settings.secret, twice=twice)
 
     @contextmanager
-    def open_backend(self) -> Iterator["Backend"]:
-        """The storage, without the cache."""
-        from chunkvault.backends.location import open_backend  # loaded when needed
+    def open_backend(self, location: str | None = None) -> Iterator["Backend"]:
+        """The storage of the repository, without the cache; or another location."""
+        # Loaded when they are needed.
+        from chunkvault.backends.location import is_remote, open_backend
 
-        backend = open_backend(self.location, self.storage)
+        location = self.location if location is None else location
+        backend = open_backend(location, self.storage)
+        if is_remote(location):
+            self.stores.add(location)
         try:
             yield backend
         finally:
             backend.close()
+
+    @contextmanager
+    def open_archive(self, location: str) -> Iterator["ArchiveFolder"]:
+        """The folder of an archive of duplicity, on any storage."""
+        # An archive brings its own modules along, which others do without.
+        from chunkvault.backends.location import describe
+        from chunkvault.duplicity.backend_folder import folder_on
+
+        with self.open_backend(location) as backend:
+            yield folder_on(backend, describe(location))
 
     @contextmanager
     def open_repository(self, *, use_cache: bool = True) -> Iterator["Repository"]:

@@ -39,9 +39,10 @@ def request_lines(context: Context) -> list[str]:
 
 def _estimate(context: Context) -> Estimate | None:
     settings = context.settings
-    prices = find_prices(settings.repository or "", settings.environment)
-    if prices is None:
-        return None
+    places = context.stores or {settings.repository or ""}
+    prices, *others = (find_prices(one, settings.environment) for one in places)
+    if prices is None or any(one != prices for one in others):
+        return None  # requests to stores of different prices are counted together
     return estimate_cost(context.storage.traffic.requests, prices)
 
 

@@ -1,8 +1,9 @@
 """Where the files of an archive lie: a folder, whatever duplicity can read from.
 
-Their names have capital letters and mean something, so they are no objects of a
-repository's backend; a port of four verbs takes its place. Now there is one
-implementation, a local directory.
+An archive asks for a little else than a repository does of its backend: files that
+are written and read as streams, and a lock. So it has a port of its own, and here is
+the implementation for a local directory. That for all other storage is
+`chunkvault.duplicity.backend_folder`.
 """
 
 import errno
@@ -18,8 +19,6 @@ from chunkvault.backends.leftovers import (
     lock_temporary,
     remove_leftovers,
 )
-from chunkvault.backends.local import LocalBackend
-from chunkvault.backends.location import open_backend
 from chunkvault.errors import (
     AccessDenied,
     BackendError,
@@ -30,7 +29,7 @@ from chunkvault.errors import (
     UsageError,
 )
 
-__all__ = ["ArchiveFolder", "FolderEntry", "LocalFolder", "open_folder"]
+__all__ = ["ArchiveFolder", "FolderEntry", "LocalFolder"]
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
@@ -57,7 +56,7 @@ class ArchiveFolder(Protocol):
         """All files that are not hidden, by name; none where there is no folder."""
 
     def read(self, name: str) -> AbstractContextManager[BinaryIO]:
-        """A file, opened to be read; has a descriptor of its own.
+        """A file, opened to be read and to be set back to its beginning.
 
         Raises:
             ObjectNotFound: there is none of that name.
@@ -77,7 +76,7 @@ class ArchiveFolder(Protocol):
         """Remove a file; one that is absent is fine."""
 
     def lock(self) -> AbstractContextManager[None]:
-        """Keep all others of ours from writing, until the block ends.
+        """Keep all others of ours from writing, until the block ends, if possible.
 
         Raises:
             RepositoryBusy: somebody is writing already.
@@ -85,21 +84,6 @@ class ArchiveFolder(Protocol):
 
     def remove_leftovers(self) -> int:
         """Remove what interrupted writers left unfinished; how many there were."""
-
-
-def open_folder(location: str) -> ArchiveFolder:
-    """The folder at a location; nothing is read or made yet.
-
-    Raises:
-        UsageError: it names no kind of storage that can hold an archive.
-    """
-    backend = open_backend(location)
-    if isinstance(backend, LocalBackend):
-        return LocalFolder(backend.path)
-    raise UsageError(
-        f"an archive of duplicity cannot lie at {location}",
-        hint="name a folder, or file:///a/folder",
-    )
 
 
 class LocalFolder:

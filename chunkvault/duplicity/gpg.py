@@ -11,9 +11,11 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from io import UnsupportedOperation
 from types import TracebackType
 from typing import IO, BinaryIO, Self
 
+from chunkvault.duplicity.gpg_feed import Feed
 from chunkvault.duplicity.gpg_status import (
     Trouble,
     cannot_start,
@@ -97,7 +99,8 @@ class Gpg:
         """The plain text of an open file, from where it stands.
 
         Args:
-            source: a real file: gpg reads its descriptor itself.
+            source: if it has a descriptor, gpg reads that itself; else a thread
+                reads it, until the stream is closed.
 
         Raises:
             UsageError: gpg cannot be started.
@@ -105,15 +108,16 @@ class Gpg:
         words = ["--decrypt"]
         if self.options.accepts_old:
             words.insert(0, "--ignore-mdc-error")
-        # Where a buffered file stands is not where its descriptor does.
-        os.lseek(source.fileno(), source.tell(), os.SEEK_SET)
+        descriptor = _descriptor(source)
         status = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the stream
         try:
-            process = self._start(words, source.fileno(), status)
+            given = subprocess.PIPE if descriptor is None else descriptor
+            process = self._start(words, given, status)
         except BaseException:
             status.close()
             raise
-        return GpgInput(process, status, has_secret=self._has_secret)
+        feed = Feed(source, process) if descriptor is None else None
+        return GpgInput(process, status, feed, has_secret=self._has_secret)
 
     @contextmanager
     def encrypt(self, sink: Callable[[bytes], object]) -> Iterator["GpgOutput"]:
@@ -204,12 +208,18 @@ class GpgInput:
     """Plain text as gpg gives it; a context manager that leaves no process behind."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes]", status: BinaryIO, *, has_secret: bool
+        self,
+        process: "subprocess.Popen[bytes]",
+        status: BinaryIO,
+        feed: Feed | None,
+        *,
+        has_secret: bool,
     ) -> None:
         assert process.stdout is not None, "a pipe was asked for"
         self._process = process
         self._output = process.stdout
         self._status = status
+        self._feed = feed
         self._has_secret = has_secret
         self.trouble: Trouble | None = None
 
@@ -230,6 +240,7 @@ class GpgInput:
         Raises:
             WrongKey: the passphrase is missing or wrong, or no secret key is there.
             DamageError: the file is damaged, or was changed by somebody.
+            BackendError: the file could not be read any further.
         """
         data: bytes = self._output.read(size)
         if not data:
@@ -242,7 +253,7 @@ class GpgInput:
         A tail without end is not followed.
 
         Raises:
-            WrongKey, DamageError: as for `read`.
+            WrongKey, DamageError, BackendError: as for `read`.
         """
         left = _MAX_TAIL_BYTES
         while left > 0 and (data := self.read(_READ_BYTES)):
@@ -250,11 +261,17 @@ class GpgInput:
 
     def close(self) -> None:
         """End gpg if it still runs."""
+        _stop(self._process)
+        if self._feed is not None:
+            self._feed.close()  # before its pipe is closed under it
         _end(self._process)
         self._status.close()
 
     def _check_end(self) -> None:
-        if not self._process.wait():
+        code = self._process.wait()
+        if self._feed is not None:
+            self._feed.finish()
+        if not code:
             return
         status = read_status(self._status)
         self.trouble = diagnose(status, has_secret=self._has_secret)
@@ -281,6 +298,17 @@ class GpgOutput:
         return done
 
 
+def _descriptor(source: BinaryIO) -> int | None:
+    """The descriptor of a file, at the file's own place; None if there is none."""
+    try:
+        descriptor = source.fileno()
+    except UnsupportedOperation:
+        return None
+    # Where a buffered file stands is not where its descriptor does.
+    os.lseek(descriptor, source.tell(), os.SEEK_SET)
+    return descriptor
+
+
 def _pump(process: "subprocess.Popen[bytes]", sink: Callable[[bytes], object]) -> None:
     assert process.stdout is not None, "a pipe was asked for"
     try:
@@ -291,10 +319,14 @@ def _pump(process: "subprocess.Popen[bytes]", sink: Callable[[bytes], object]) -
         raise
 
 
-def _end(process: "subprocess.Popen[bytes]") -> None:
+def _stop(process: "subprocess.Popen[bytes]") -> None:
     if process.poll() is None:
         process.kill()
     process.wait()
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    _stop(process)
     for pipe in (process.stdin, process.stdout):
         if pipe is not None:
             pipe.close()

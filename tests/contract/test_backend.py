@@ -20,6 +20,8 @@ GOOD_NAMES = [
     "_underscore",
     "a.b",
     "a..b",
+    "duplicity-full.20231114T221320Z.vol1.difftar.gpg",
+    "Folder/UPPER",
     "0",
     "x" * MAX_NAME_LENGTH,
 ]
@@ -37,7 +39,6 @@ BAD_NAMES = [
     ".hidden",
     "a/.hidden",
     ".tmp-0123",
-    "UPPER",
     "space here",
     "new\nline",
     "nul\0",

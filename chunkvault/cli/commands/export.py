@@ -1,6 +1,7 @@
 """``chunkvault export``: snapshots as an archive that duplicity restores."""
 
 from argparse import ArgumentParser, Namespace
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.archive_options import (
@@ -30,6 +31,10 @@ duplicity (0.8 to 3.x) restores every one of them with 'restore --time', verifie
 and continues them. A later export adds the snapshots that are newer than what is
 there; what is there is never changed. An interrupted export is taken up by the next.
 
+DESTINATION may be on any storage that a repository may be on (docs/backends.md). On a
+store each file is sent from memory, so memory grows with --volsize; and there only one
+export may run at a time.
+
 All snapshots must be of the same machine and folders. One folder becomes the root of
 the archive; with several, the root is '/'.
 
@@ -46,6 +51,7 @@ not be exported is named.
 
 examples:
   chunkvault export duplicity /mnt/usb/duplicity --all
+  chunkvault export duplicity sftp://host/backup/duplicity --all
   chunkvault export duplicity file:///mnt/b --all --host mailserver --path /home
   chunkvault export duplicity /mnt/b --encrypt-key 0xDEADBEEF --full-every 30D
   chunkvault export duplicity /mnt/b --at 2026-11-01 --no-encryption
@@ -54,7 +60,8 @@ examples:
 
 _FORMATS = ("duplicity",)
 _MIB = 1 << 20
-_MAX_VOLUME_MB = 1 << 20
+_VOLUME_MB, _MAX_VOLUME_MB = 200, 1 << 20
+_FAR_VOLUME_MB, _MAX_FAR_VOLUME_MB = 25, 1024
 _DAY = 24 * 60 * 60
 _UNITS = {"h": 3600, "D": _DAY, "W": 7 * _DAY, "M": 30 * _DAY, "Y": 365 * _DAY}
 
@@ -63,7 +70,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     """Declare what to export, where to, and in which form."""
     parser.add_argument("format", choices=_FORMATS, help="what is to read the archive")
     parser.add_argument(
-        "destination", metavar="DESTINATION", help="a folder; made if it is not there"
+        "destination",
+        metavar="DESTINATION",
+        help="a folder, made if it is not there, or a location on a store",
     )
     add_several_arguments(parser)
     parser.add_argument(
@@ -71,7 +80,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     group = parser.add_argument_group("form of the archive")
     group.add_argument(
-        "--volsize", metavar="MB", default="200", help="size of volumes (default: 200)"
+        "--volsize",
+        metavar="MB",
+        help="size of volumes (default: 200; 25 on a store)",
     )
     group.add_argument(
         "--full-every",
@@ -92,17 +103,15 @@ def run(arguments: Namespace, context: Context) -> int:
     # Cipher, compression and hashes come along; --help does not wait for them.
     from chunkvault.cli.summaries import show
     from chunkvault.duplicity.export import export_archive
-    from chunkvault.duplicity.folder import open_folder
 
-    folder = open_folder(arguments.destination)
-    volume_bytes = _read_volsize(arguments.volsize) * _MIB
+    volume_bytes = _read_volsize(arguments) * _MIB
     full_every = _read_full_every(arguments.full_every)
-    gpg = _open_gpg(arguments, context, folder)
     lists_entries = context.settings.is_verbose or arguments.dry_run
-    with (
-        context.open_repository() as repository,
-        context.reporter(lists_entries=lists_entries) as reporter,
-    ):
+    with ExitStack() as stack:
+        folder = stack.enter_context(context.open_archive(arguments.destination))
+        gpg = _open_gpg(arguments, context, folder)
+        repository = stack.enter_context(context.open_repository())
+        reporter = stack.enter_context(context.reporter(lists_entries=lists_entries))
         from chunkvault.duplicity.export import ExportOptions
 
         options = ExportOptions(
@@ -139,11 +148,19 @@ def _open_gpg(
     return None if options is None else Gpg(options)
 
 
-def _read_volsize(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 0 < int(text) <= _MAX_VOLUME_MB):
+def _read_volsize(arguments: Namespace) -> int:
+    """In MiB. A file for a store waits in memory until it is complete."""
+    from chunkvault.backends.location import is_remote  # with the backends
+
+    is_far = is_remote(arguments.destination)
+    text = arguments.volsize
+    if text is None:
+        return _FAR_VOLUME_MB if is_far else _VOLUME_MB
+    most = _MAX_FAR_VOLUME_MB if is_far else _MAX_VOLUME_MB
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= most):
         raise UsageError(
             f"{text!r} is not a size of volumes",
-            hint="--volsize takes megabytes, from 1 on; duplicity's default is 200",
+            hint=f"--volsize takes megabytes, from 1 to {most:,} at that destination",
         )
     return int(text)
 

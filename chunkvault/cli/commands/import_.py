@@ -27,6 +27,8 @@ the tag 'imported'. Nothing in SOURCE is changed, and duplicity need not be inst
 gpg must be, where the archive is encrypted. What was imported before is not imported
 again, so the command may be interrupted and repeated.
 
+SOURCE may be on any storage that a repository may be on: see docs/backends.md.
+
 The passphrase is asked for if it is needed, or comes from --passphrase-file,
 --passphrase-command, CHUNKVAULT_DUPLICITY_PASSPHRASE, or duplicity's PASSPHRASE.
 
@@ -38,6 +40,7 @@ something have the tag 'incomplete'.
 examples:
   chunkvault import duplicity /mnt/old-backups
   chunkvault import duplicity /mnt/old-backups --dry-run
+  chunkvault import duplicity s3:bucket/duplicity
   chunkvault import duplicity file:///mnt/b --passphrase-command 'pass duplicity'
   chunkvault import duplicity /mnt/b --gpg-home /srv/gnupg --host mailserver
 """
@@ -48,7 +51,11 @@ _FORMATS = ("duplicity",)
 def add_arguments(parser: ArgumentParser) -> None:
     """Declare the archive, and what becomes of it."""
     parser.add_argument("format", choices=_FORMATS, help="what wrote the archive")
-    parser.add_argument("source", metavar="SOURCE", help="the folder with its files")
+    parser.add_argument(
+        "source",
+        metavar="SOURCE",
+        help="the folder with its files, or their location on a store",
+    )
     parser.add_argument(
         "-n", "--dry-run", action="store_true", help="tell what would be imported"
     )
@@ -77,16 +84,15 @@ def run(arguments: Namespace, context: Context) -> int:
     # Cipher, compression and hashes come along; --help does not wait for them.
     from chunkvault.cli.passwords import ask_passphrase
     from chunkvault.cli.summaries import show
-    from chunkvault.duplicity.folder import open_folder
     from chunkvault.duplicity.gpg import Gpg
     from chunkvault.duplicity.import_archive import import_archive
 
-    folder = open_folder(arguments.source)
     gpg = Gpg(gpg_options(arguments, context))
     options = _read_options(arguments, context)
     ask = ask_passphrase if gpg.options.passphrase is None else None
     lists_entries = options.list_entries or options.dry_run
     with (
+        context.open_archive(arguments.source) as folder,
         context.open_repository() as repository,
         context.reporter(lists_entries=lists_entries) as reporter,
     ):

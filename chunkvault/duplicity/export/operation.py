@@ -35,6 +35,7 @@ from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg
 from chunkvault.duplicity.manifest import Manifest
 from chunkvault.duplicity.names import format_set_time
+from chunkvault.errors import ObjectExists
 from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
 from chunkvault.snapshots.tree_reader import TreeReader
@@ -184,6 +185,8 @@ class _Export:
                     snapshot_id = plan.stored.snapshot_id
                     add_marker(self._folder, plan.times.end, snapshot_id)
                 writer.finish(self._manifest(plan, export))
+        except ObjectExists:
+            raise  # somebody else writes this set, and his files stay
         except BaseException:
             remove_set(self._folder, plan.times)
             snapshot_id = plan.stored.snapshot_id

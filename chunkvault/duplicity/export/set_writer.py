@@ -25,6 +25,7 @@ from chunkvault.duplicity.tar_writer import (
     node_header,
     padding,
 )
+from chunkvault.errors import RepositoryBusy
 from chunkvault.format.node import Node, NodeKind
 
 __all__ = ["SetTimes", "SetWriter"]
@@ -65,6 +66,7 @@ class SetWriter:
     ) -> None:
         self.volumes: list[VolumeRecord] = []
         self.stored_bytes = 0
+        self._files: list[tuple[str, int]] = []
         self._archive = archive
         self._times = times
         self._volume_bytes = volume_bytes
@@ -152,6 +154,10 @@ class SetWriter:
 
         Args:
             manifest: what it is to say, but for volumes and files.
+
+        Raises:
+            RepositoryBusy: files of the set have been removed meanwhile; it gets
+                no manifest.
         """
         if self._volume is None and not self.volumes:
             self._open_volume(b"", None)
@@ -159,7 +165,8 @@ class SetWriter:
         assert self._signatures is not None, "the set is open"
         self._signatures.write(end_of_archive(self._signatures.plain_bytes))
         self._stack.close()
-        self.stored_bytes += self._signatures.stored_bytes
+        self._finished(self._signatures)
+        self._require_files()
         text = encode_manifest(
             Manifest(
                 host=manifest.host,
@@ -173,7 +180,7 @@ class SetWriter:
         )
         with self._archive.create(self._name(FileKind.MANIFEST)) as output:
             output.write(text)
-        self.stored_bytes += output.stored_bytes
+        self._finished(output)
 
     def _add_pieces(
         self,
@@ -236,7 +243,7 @@ class SetWriter:
         volume.file.write(end_of_archive(volume.file.plain_bytes))
         self._volume = None
         self._volume_stack.close()
-        self.stored_bytes += volume.file.stored_bytes
+        self._finished(volume.file)
         self.volumes.append(
             VolumeRecord(
                 len(self.volumes) + 1,
@@ -247,6 +254,20 @@ class SetWriter:
                 volume.file.sha1,
             )
         )
+
+    def _finished(self, file: OutputFile) -> None:
+        self.stored_bytes += file.stored_bytes
+        self._files.append((file.name, file.stored_bytes))
+
+    def _require_files(self) -> None:
+        """Not every lock keeps out who takes these for leftovers."""
+        missing = set(self._files).difference(self._archive.folder.list())
+        if missing:
+            raise RepositoryBusy(
+                f"{min(missing)[0]} is gone: another export writes to"
+                f" {self._archive.folder.place}",
+                hint="wait until it is done, then export again",
+            )
 
     def _name(self, kind: FileKind) -> FileName:
         return FileName(kind, self._times.start, self._times.end)

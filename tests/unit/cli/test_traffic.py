@@ -41,6 +41,20 @@ def test_requests_are_named_by_kind_with_bytes_both_ways():
     assert fields["estimate"] is None
 
 
+def test_requests_to_stores_of_different_prices_have_no_estimate():
+    far = context(AMAZON)
+    far.stores |= {AMAZON, "b2:bucket"}
+    far.storage.traffic.count("put")
+    assert request_fields(far)["estimate"] is None
+
+
+def test_requests_of_a_local_repository_are_those_of_the_archive():
+    near = context("/mnt/backup")
+    near.stores.add(AMAZON)
+    near.storage.traffic.count("put")
+    assert request_fields(near)["estimate"]["store"].startswith("Amazon")
+
+
 def test_a_price_that_is_known_is_an_estimate_with_its_date():
     far = context(AMAZON)
     for _ in range(1000):

@@ -6,12 +6,15 @@ from contextlib import contextmanager
 
 import pytest
 
+from chunkvault.backends.memory import MemoryBackend
+from chunkvault.duplicity.backend_folder import BackendFolder
 from chunkvault.duplicity.chains import sort_files
 from chunkvault.duplicity.export import FullEvery
 from chunkvault.duplicity.folder import LocalFolder
 from chunkvault.duplicity.manifest import decode_manifest
 from chunkvault.duplicity.openpgp import CompressedMessage
 from chunkvault.errors import (
+    ObjectExists,
     RepositoryBusy,
     SafetyStop,
     StorageFull,
@@ -385,6 +388,55 @@ def test_snapshots_of_several_sources_are_refused(source, place):
 def test_second_export_at_the_same_time_is_refused(source, place):
     with LocalFolder(os.fsencode(place)).lock(), pytest.raises(RepositoryBusy):
         export_to(place, history(source, 1))
+
+
+class Rival(BackendFolder):
+    """A store where another export does something before a file is stored."""
+
+    def __init__(self, ending, act):
+        self.backend = MemoryBackend()
+        super().__init__(self.backend, "the store")
+        self.ending, self.act = ending, act
+
+    @contextmanager
+    def create(self, name):
+        with super().create(name) as file:
+            yield file
+            if name.endswith(self.ending):
+                self.act(self.backend, name)
+
+
+def test_set_whose_volume_another_export_has_removed_is_not_completed(source):
+    def remove_volumes(backend, name):
+        del name
+        for info in list(backend.list("")):
+            backend.delete(info.name)
+
+    rival = Rival(".sigtar", remove_volumes)
+    with pytest.raises(RepositoryBusy, match=r"vol1\.difftar is gone: another export"):
+        export_to(rival, history(source, 1))
+    assert rival.list() == []
+
+
+def test_files_that_another_export_has_written_stay(source):
+    rival = Rival(".sigtar", lambda backend, name: backend.put(name, b"the other's"))
+    repository = history(source, 1)
+    with pytest.raises(ObjectExists):
+        export_to(rival, repository)
+    assert any(one.size == len(b"the other's") for one in rival.list())
+    rival.act = lambda backend, name: None
+    assert export_to(rival, repository).leftovers == 2
+
+
+def test_archive_on_a_store_is_continued_like_one_in_a_folder(source, place):
+    store = BackendFolder(MemoryBackend(), "the store")
+    repository = history(source, 2)
+    for number in (1, 2):
+        snapshots = tuple(snapshots_of(repository)[:number])
+        for where in (store, place):
+            summary = export_to(where, repository, cheap_gpg(), snapshots=snapshots)
+            assert summary.sets_present == number - 1
+    assert [one.name for one in store.list()] == sorted(files_in(place))
 
 
 def spoil(repository, path, number=0):

@@ -1,3 +1,4 @@
+import io
 import os
 import subprocess
 import tempfile
@@ -6,7 +7,13 @@ from contextlib import contextmanager
 import pytest
 
 from chunkvault.duplicity.gpg import Gpg, GpgOptions, Trouble
-from chunkvault.errors import ChunkvaultError, DamageError, UsageError, WrongKey
+from chunkvault.errors import (
+    ChunkvaultError,
+    DamageError,
+    StorageUnreachable,
+    UsageError,
+    WrongKey,
+)
 
 DATA = os.urandom(300_000)
 CHEAP = {"s2k_count": 65536}
@@ -60,6 +67,55 @@ def decrypt(path, **options):
         while piece := stream.read(1 << 16):
             pieces.append(piece)
         return b"".join(pieces)
+
+
+class WithoutDescriptor(io.BytesIO):
+    """A file that is fetched from somewhere; may break off."""
+
+    def __init__(self, data, length=None):
+        super().__init__(data)
+        self._length = length
+
+    def read(self, size=-1):
+        if self._length is not None and self.tell() >= self._length:
+            raise StorageUnreachable("the line is down")
+        return super().read(size)
+
+
+def test_a_file_without_a_descriptor_is_decrypted_from_where_it_stands(tmp_path):
+    path = encrypt(tmp_path, passphrase=b"x", **CHEAP)
+    file = WithoutDescriptor(b"before" + path.read_bytes())
+    file.seek(6)
+    with Gpg(GpgOptions(passphrase=b"x")).decrypt(file) as stream:
+        assert b"".join(iter(lambda: stream.read(1 << 16), b"")) == DATA
+
+
+def test_a_file_that_cannot_be_fetched_to_its_end_is_no_damage(tmp_path):
+    data = encrypt(tmp_path, passphrase=b"x", **CHEAP).read_bytes()
+    file = WithoutDescriptor(data, 1)
+    with (
+        Gpg(GpgOptions(passphrase=b"x")).decrypt(file) as stream,
+        pytest.raises(StorageUnreachable),
+    ):
+        while stream.read(1 << 16):
+            pass
+
+
+def test_a_passphrase_that_is_wrong_is_known_without_a_descriptor_too(tmp_path):
+    data = encrypt(tmp_path, os.urandom(3_000_000), passphrase=b"x", **CHEAP)
+    file = WithoutDescriptor(data.read_bytes())
+    with Gpg(GpgOptions(passphrase=b"y")).decrypt(file) as stream:
+        with pytest.raises(WrongKey):
+            stream.read(1)
+        assert stream.trouble is Trouble.WRONG_PASSPHRASE
+
+
+def test_a_file_without_a_descriptor_need_not_be_read_to_its_end(tmp_path):
+    data = encrypt(tmp_path, os.urandom(3_000_000), passphrase=b"x", **CHEAP)
+    file = WithoutDescriptor(data.read_bytes())
+    with Gpg(GpgOptions(passphrase=b"x")).decrypt(file) as stream:
+        assert stream.read(1)
+    assert file.tell() < data.stat().st_size
 
 
 def trouble_of(path, **options):
