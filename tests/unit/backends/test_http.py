@@ -131,7 +131,8 @@ def test_the_password_stays_with_its_server(web, folder):
 
 
 @pytest.mark.parametrize(
-    "line", ["x", "5", "5 ../escape", "-5 object", "99999999999999999999 object", "5 A"]
+    "line",
+    ["x", "5", "5 ../escape", "-5 object", "99999999999999999999 object", "5 a b"],
 )
 def test_lines_of_a_listing_that_are_no_objects_are_left_out(backend, folder, line):
     (folder / "OBJECTS.txt").write_text(f"{line}\n3 ./volumes/object\n")

@@ -325,12 +325,12 @@ def test_list_reads_only_directories_that_can_match(backend, monkeypatch):
 def test_foreign_files_are_not_listed_and_not_touched(backend, tmp_path):
     backend.put("volumes/aa/object", b"content")
     volumes = tmp_path / "repository" / "volumes"
-    for name in (".tmp-0123456789abcdef", ".nfs001", "README.TXT", "lost+found", "ü"):
+    for name in (".tmp-0123456789abcdef", ".nfs001", "READ ME", "lost+found", "ü"):
         (volumes / name).write_bytes(b"foreign")
     (volumes / ".hidden").mkdir()
     (volumes / ".hidden" / "object").write_bytes(b"foreign")
     os.mkfifo(volumes / "fifo")
-    (volumes / "link").symlink_to("README.TXT")
+    (volumes / "link").symlink_to("READ ME")
     (volumes / "dangling").symlink_to("nowhere")
     with open(os.fsencode(volumes) + b"/latin-\xe4", "wb"):
         pass
