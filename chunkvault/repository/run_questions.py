@@ -1,16 +1,10 @@
 """What one index run is asked: where is a blob, which volumes are missing."""
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 from chunkvault.errors import DamageError
 from chunkvault.format import names
-from chunkvault.format.index_blocks import VolumeRecord
-from chunkvault.repository.locations import (
-    BlobLocation,
-    FrameLocation,
-    frame_locations,
-)
+from chunkvault.repository.locations import BlobLocation
 from chunkvault.repository.stored_run import StoredRun
 
 __all__ = ["compare_volumes", "digits_to_list", "locate_blob"]
@@ -26,8 +20,8 @@ def locate_blob(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
         DamageError: the run names a frame that its volume does not have.
     """
     locations = []
-    for row, volume in run.find(prefix):
-        frames = _cached_frames(volume)
+    for row in run.find(prefix):
+        frames = run.frames(row.volume)
         if row.frame >= len(frames):
             raise DamageError(
                 f"index run {run.name} names a frame that is not there",
@@ -60,8 +54,3 @@ def digits_to_list(volumes: int) -> int:
     while volumes > _FEW_VOLUMES << 4 * digits and digits < 2:
         digits += 1
     return digits
-
-
-@lru_cache(maxsize=512)
-def _cached_frames(volume: VolumeRecord) -> list[FrameLocation]:
-    return frame_locations(volume)

@@ -3,6 +3,7 @@
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import accumulate
 from typing import TypeVar
 
@@ -31,6 +32,7 @@ from chunkvault.format.index_run import (
 )
 from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import VolumeId
+from chunkvault.repository.locations import FrameLocation, frame_locations
 from chunkvault.repository.section_cache import SectionCache
 
 __all__ = ["StoredRun"]
@@ -48,6 +50,8 @@ _BLOCK_WEIGHT = 48 << 10
 _VOLUMES_WEIGHT = 80 << 10
 """What a decoded block of blobs or volumes takes in memory, about."""
 
+_VOLUMES_AT_HAND = 64
+
 _Section = TypeVar("_Section", bytes, BlobBlock, VolumeBlock)
 
 
@@ -60,6 +64,8 @@ class StoredRun:
     Attributes:
         name: of its object.
         size: of its object.
+        frames: of the volume of this number, in order; of the volumes asked for last
+            they are at hand. To list them takes as long as hundreds of look-ups.
     """
 
     def __init__(
@@ -78,6 +84,7 @@ class StoredRun:
         self._whole: bytes | None = None
         self._tail: bytes = b""
         self._opened: tuple[RunSealer, Fence, list[bytes], list[int]] | None = None
+        self.frames = lru_cache(_VOLUMES_AT_HAND)(self._frames)
 
     @property
     def fence(self) -> Fence:
@@ -90,13 +97,21 @@ class StoredRun:
         parts = self.fence.parts
         return [names.object_name(names.PARTS, part.digest) for part in parts]
 
-    def find(self, prefix: bytes) -> list[tuple[IndexRow, VolumeRecord]]:
+    def find(self, prefix: bytes) -> list[IndexRow]:
         """Every place of the blob with this id prefix that this run knows.
 
         More than one where it was stored again because a volume was lost.
         """
-        rows = (block.row(place) for block, place in self._find_rows(prefix))
-        return [(row, self.volume(row.volume)) for row in rows]
+        firsts = self._open()[2]
+        number = bisect_right(firsts, prefix) - 1
+        found: list[IndexRow] = []
+        while number >= 0:
+            block = self._block(number)
+            found += map(block.row, _places(block.prefixes, prefix))
+            if firsts[number] != prefix:
+                break
+            number -= 1  # rows of one blob may lie on both sides of a border
+        return found
 
     def holds(self, prefix: bytes) -> bool:
         """Whether the run has a row for this id prefix.
@@ -142,17 +157,8 @@ class StoredRun:
         for block in self.blocks():
             yield from map(block.row, range(len(block.lengths)))
 
-    def _find_rows(self, prefix: bytes) -> list[tuple[BlobBlock, int]]:
-        firsts = self._open()[2]
-        number = bisect_right(firsts, prefix) - 1
-        found: list[tuple[BlobBlock, int]] = []
-        while number >= 0:
-            block = self._block(number)
-            found += ((block, place) for place in _places(block.prefixes, prefix))
-            if firsts[number] != prefix:
-                break
-            number -= 1  # rows of one blob may lie on both sides of a border
-        return found
+    def _frames(self, number: int) -> list[FrameLocation]:
+        return frame_locations(self.volume(number))
 
     def _may_hold(self, block: int, prefix: bytes) -> bool:
         group = block // BLOCKS_PER_FILTER
