@@ -21,6 +21,10 @@ TEMPORARY_PREFIX = b".chunkvault-"
 _NO_HARD_LINKS = {errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK}
 """What a file system says that has no hard links, or not one more."""
 
+_SUFFIX_BYTES = 8
+_SUFFIXES_AT_ONCE = 512
+_suffixes: list[bytes] = []
+
 
 class Place:
     """Where a new entry goes; a context manager that leaves nothing half done.
@@ -54,7 +58,7 @@ class Place:
         clear: Callable[[bytes], int],
     ) -> None:
         self.path = path
-        self.temporary = TEMPORARY_PREFIX + os.urandom(8).hex().encode()
+        self.temporary = TEMPORARY_PREFIX + _unguessable()
         self._above, self._name = split_path(path)
         self._hold = hold
         self._clear = clear
@@ -135,3 +139,19 @@ class Place:
         except FileNotFoundError:
             return False
         return True
+
+
+def _unguessable() -> bytes:
+    """Sixteen hexadecimal digits, drawn by the hundred.
+
+    Each request for random bytes lets go of the interpreter's lock; with several
+    threads writing files, to get it back takes longer than the drawing.
+    """
+    try:
+        return _suffixes.pop()
+    except IndexError:
+        drawn = os.urandom(_SUFFIX_BYTES * _SUFFIXES_AT_ONCE).hex().encode()
+        digits = 2 * _SUFFIX_BYTES
+        starts = range(digits, len(drawn), digits)
+        _suffixes.extend(drawn[start : start + digits] for start in starts)
+        return drawn[:digits]
