@@ -2,13 +2,23 @@
 
 import importlib.util
 import re
+import shlex
+from itertools import takewhile
 from pathlib import Path
 
 import pytest
 
+from chunkvault.cli.arguments import parse_command, split_command
+from chunkvault.cli.commands import load_command
+
 PROJECT = Path(__file__).resolve().parent.parent
 README = PROJECT / "README.md"
 DOCUMENTS = [README, *sorted((PROJECT / "docs").rglob("*.md"))]
+SOURCES = [
+    path
+    for folder in ("chunkvault", "tests", "bench", "tools")
+    for path in sorted((PROJECT / folder).rglob("*.py"))
+]
 COMMANDS = sorted(
     path.stem.rstrip("_").replace("_", "-")
     for path in (PROJECT / "chunkvault" / "cli" / "commands").glob("*.py")
@@ -16,6 +26,9 @@ COMMANDS = sorted(
 )
 # The glossary's words exclude these; a folder of duplicity or of tar may be named.
 WRONG_WORDS = re.compile(r"\b(packfile|segments?|manifests?)\b", re.IGNORECASE)
+COMMAND_LINE = re.compile(
+    r"^(?:\$ |\s+|.*\| |[\d* ]+.*/)?chunkvault (.*)$", re.MULTILINE
+)
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 
 each_document = pytest.mark.parametrize(
@@ -41,6 +54,18 @@ def exit_code_table():
     return {int(code) for row in rows for code in row.split(",")}
 
 
+def shown_commands(text):
+    """The words that follow ``chunkvault`` on the lines of a text, up to a pipe."""
+    for line in COMMAND_LINE.findall(text.replace("\\\n", " ")):
+        words = shlex.split(line, comments=True)
+        yield list(takewhile(lambda word: word[0] not in "|<>&…", words))
+
+
+def fenced(text):
+    """What stands in a document's blocks of code."""
+    return "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE))
+
+
 def errors():
     return list(load_tool("list_errors").error_classes())
 
@@ -54,6 +79,49 @@ def test_readme_shows_no_command_that_does_not_exist():
     examples = "".join(re.findall(r"```\n(.*?)```", README.read_text(), re.DOTALL))
     shown = re.findall(r"^chunkvault ([a-z]+)", examples, re.MULTILINE)
     assert set(shown) <= set(COMMANDS)
+
+
+@each_document
+def test_commands_that_a_document_shows_are_understood(document):
+    for words in shown_commands(fenced(document.read_text())):
+        parse_command(*split_command(words))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_examples_of_the_help_are_understood_and_show_the_command_first(command):
+    _, _, examples = load_command(command).EXAMPLES.partition("example")
+    shown = [
+        parse_command(*split_command(words))[0] for words in shown_commands(examples)
+    ]
+    assert shown[0] is load_command(command)
+
+
+@each_document
+def test_a_document_speaks_of_commands_that_there_are(document):
+    spoken = re.findall(r"`chunkvault ([a-z]+)", document.read_text())
+    assert set(spoken) <= set(COMMANDS)
+
+
+@each_document
+def test_files_of_code_that_a_document_names_are_there(document):
+    if document.parent.name == "decisions":
+        return  # they tell of the day on which they were made
+    for named in re.findall(r"`([\w/]+\.py)`", document.read_text()):
+        assert any(str(path).endswith(f"/{named}") for path in SOURCES), named
+
+
+def test_what_the_tour_points_at_is_in_the_code():
+    text = (PROJECT / "docs" / "tour.md").read_text()
+    pointed = {
+        word
+        for name in re.findall(r"`([A-Za-z_]\w*(?:\.\w+)?)`", text)
+        for word in name.removesuffix(".py").split(".")
+    }
+    program = sorted((PROJECT / "chunkvault").rglob("*.py"))
+    code = {path.stem for path in program}.union(
+        *(re.findall(r"\w+", path.read_text()) for path in program)
+    )
+    assert pointed <= code
 
 
 def test_readme_starts_with_set_up_and_tests():

@@ -16,27 +16,29 @@ MAX_EXPANDED_BYTES = 32 << 20
 _MAX_WINDOW_BYTES = 64 << 20
 """A delta's window covers base and content; whole frames need 8 MiB at most."""
 
+_LEVEL = 3
+"""Of whole frames: the default of Zstandard."""
+
 
 class Compressor:
     """Compresses at one level. Holds a context: one thread at a time."""
 
-    def __init__(self, level: int = 3) -> None:
-        self._level = level
-        self._context = zstandard.ZstdCompressor(level=level)
+    def __init__(self) -> None:
+        self._context = zstandard.ZstdCompressor(level=_LEVEL)
 
     def compress(self, data: bytes | bytearray | memoryview) -> bytes:
         """One Zstandard frame that states its content size."""
         return self._context.compress(data)
 
     def compress_delta(
-        self, data: bytes | memoryview, base: bytes, level: int | None = None
+        self, data: bytes | memoryview, base: bytes, level: int = _LEVEL
     ) -> bytes:
         """One Zstandard frame that `expand_delta` reads with the same base."""
         dictionary = zstandard.ZstdCompressionDict(
             base, dict_type=zstandard.DICT_TYPE_RAWCONTENT
         )
         parameters = zstandard.ZstdCompressionParameters.from_level(
-            self._level if level is None else level,
+            level,
             source_size=len(data),
             dict_size=len(base),
             window_log=max(10, (len(data) + len(base)).bit_length()),

@@ -198,18 +198,17 @@ def decode_tree(data: bytes) -> list[Node] | list[ChildTree]:
     raise FormatError("not a tree")
 
 
-def iterate_nodes(
-    tree: BlobId, load: Callable[[BlobId], bytes], after: bytes = b""
-) -> Iterator[Node]:
+def iterate_nodes(tree: BlobId, load: Callable[[BlobId], bytes]) -> Iterator[Node]:
     """All nodes of a directory in order; holds one part at a time.
 
     Raises:
         DamageError: a part is missing or broken, or out of order.
     """
+    last = b""
     for node in _iterate(tree, load, 0):
-        if node.name <= after:
+        if node.name <= last:
             raise FormatError("the parts of a directory are out of order")
-        after = node.name
+        last = node.name
         yield node
 
 

@@ -43,7 +43,8 @@ DEFAULT_ACL = b"system.posix_acl_default"
 """The attribute of a directory that new entries inherit."""
 
 _CACHED_DIRECTORIES = 64
-"""Deep enough for real trees; a small part of the 1,024 descriptors one may have."""
+"""Kept open besides the root: deep enough for real trees, and a small part of the
+1,024 descriptors one may have."""
 
 _OPEN_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -126,12 +127,10 @@ class DirectoryCache:
 
     Args:
         root: descriptor of the root, closed by `close`; ``None``: there is none.
-        limit: how many directories stay open besides it.
     """
 
-    def __init__(self, root: int | None, limit: int = _CACHED_DIRECTORIES) -> None:
+    def __init__(self, root: int | None) -> None:
         self._lock = Lock()
-        self._limit = limit
         self._open: OrderedDict[bytes, Directory] = OrderedDict()
         self._root = None if root is None else Directory(root, self._lock)
 
@@ -181,7 +180,7 @@ class DirectoryCache:
         above, directory = self._nearest(path)
         names = _components(path, len(above))
         # of a long way only the end is kept, the rest would not be found again
-        passed, kept = names[: -self._limit], names[-self._limit :]
+        passed, kept = names[:-_CACHED_DIRECTORIES], names[-_CACHED_DIRECTORIES:]
         if passed:
             above = b"/".join([above, *passed]) if above else b"/".join(passed)
             directory = self._descend(directory, passed)
@@ -222,7 +221,7 @@ class DirectoryCache:
                 return directory.hold()
             directory = Directory(descriptor, self._lock).hold()
             self._open[path] = directory
-            if len(self._open) > self._limit:
+            if len(self._open) > _CACHED_DIRECTORIES:
                 self._open.popitem(last=False)[1].drop()
             return directory
 

@@ -162,10 +162,6 @@ class BlobWriter:
                 self._backend, self._keyring, self._index
             )
 
-    def blob_id(self, kind: int, data: bytes | memoryview) -> BlobId:
-        """The id that a blob has, stored or not."""
-        return self._identify(kind, data)
-
     def save(
         self, kind: int, data: bytes | memoryview, base: BlobId | None = None
     ) -> BlobId:
