@@ -1,8 +1,8 @@
 """What the archive holds already, and where an export goes on.
 
-The newest set tells which snapshot it was made from: its manifest says so, or, where
-it is encrypted to a key whose secret part is elsewhere, a marker file beside it. It
-has a name that duplicity passes over::
+The sets tell which snapshots they were made from: their manifests say so, or, where
+these are encrypted to a key whose secret part is elsewhere, marker files beside them.
+Such a one has a name that duplicity passes over::
 
     chunkvault-set.20231114T221320Z.<64 hex digits: the snapshot>
 """
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from chunkvault.duplicity.archive_reader import ArchiveReader
 from chunkvault.duplicity.chains import ArchiveListing, BackupSet, Chain, sort_files
+from chunkvault.duplicity.export.origins import SetOrigins
 from chunkvault.duplicity.export.set_writer import SetTimes
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg, GpgOptions
@@ -40,21 +41,25 @@ class ArchiveState(NamedTuple):
         listing: all that is there.
         chain: the newest one; None in an empty archive.
         manifest: of its newest set; None if it cannot be read here.
-        snapshot: that the newest set was made from; None if it was not ours, or
-            nobody knows.
+        origins: which snapshots the sets were made from.
         is_encrypted: whether the newest set is.
     """
 
     listing: ArchiveListing
+    origins: SetOrigins
     chain: Chain | None = None
     manifest: Manifest | None = None
-    snapshot: bytes | None = None
     is_encrypted: bool = False
 
     @property
     def end(self) -> int | None:
         """Time of the newest set."""
         return None if self.chain is None else self.chain.end
+
+    @property
+    def snapshot(self) -> bytes | None:
+        """That the newest set was made from; None if not ours, or nobody knows."""
+        return None if self.chain is None else self.origins.at(self.chain.end)
 
 
 def read_state(folder: ArchiveFolder, gpg: Gpg | None) -> ArchiveState:
@@ -75,18 +80,20 @@ def read_state(folder: ArchiveFolder, gpg: Gpg | None) -> ArchiveState:
             f"{folder.place} holds {bad[0]}, at which duplicity fails",
             hint="remove it if nothing else needs it",
         )
+    origins = SetOrigins(
+        listing.sets, _marked(listing), lambda one: _read_manifest(folder, gpg, one)
+    )
     chain = listing.newest
     if chain is None:
-        return ArchiveState(listing)
+        return ArchiveState(listing, origins)
     newest = chain.sets[-1]
     assert newest.manifest is not None, "a chain has complete sets only"
     parsed = parse_name(newest.manifest)
     assert parsed is not None, "it was parsed before"
     manifest = _read_manifest(folder, gpg, newest)
-    snapshot = _marked(listing).get(newest.end) if manifest is None else None
     if manifest is not None:
-        snapshot = manifest.snapshot
-    return ArchiveState(listing, chain, manifest, snapshot, parsed.is_encrypted)
+        origins.learn(newest.end, manifest)
+    return ArchiveState(listing, origins, chain, manifest, parsed.is_encrypted)
 
 
 def add_marker(folder: ArchiveFolder, end: int, snapshot: bytes) -> None:
@@ -123,17 +130,17 @@ def remove_set(folder: ArchiveFolder, times: SetTimes) -> int:
 
 
 def _read_manifest(
-    folder: ArchiveFolder, gpg: Gpg | None, newest: BackupSet
+    folder: ArchiveFolder, gpg: Gpg | None, one: BackupSet
 ) -> Manifest | None:
     """The manifest of a set; None if it is encrypted to somebody else's key."""
-    assert newest.manifest is not None, "the set is complete"
-    parsed = parse_name(newest.manifest)
+    assert one.manifest is not None, "the set is complete"
+    parsed = parse_name(one.manifest)
     assert parsed is not None, "it was parsed before"
     if parsed.is_encrypted and gpg is None:
         return None
     reader = ArchiveReader(folder, gpg or Gpg(GpgOptions()))
     try:
-        text = reader.read_document(newest.manifest, parsed)
+        text = reader.read_document(one.manifest, parsed)
     except WrongKey as error:
         assert gpg is not None, "without gpg nothing is decrypted"
         if gpg.options.recipients or gpg.options.hidden_recipients:
@@ -150,11 +157,9 @@ def _marker_name(end: int, snapshot: bytes) -> str:
     return f"chunkvault-set.{format_set_time(end)}.{snapshot.hex()}"
 
 
-def _marked(listing: ArchiveListing) -> dict[int, bytes]:
-    return {
-        end: bytes.fromhex(name.rpartition(".")[2])
-        for name, end in _marker_names(listing)
-    }
+def _marked(listing: ArchiveListing) -> Iterator[tuple[int, bytes]]:
+    for name, end in _marker_names(listing):
+        yield end, bytes.fromhex(name.rpartition(".")[2])
 
 
 def _marker_names(listing: ArchiveListing) -> Iterator[tuple[str, int]]:

@@ -15,6 +15,7 @@ from chunkvault.duplicity.export.archive_state import (
 )
 from chunkvault.duplicity.export.archive_writer import ArchiveWriter
 from chunkvault.duplicity.export.changes import OldTreeUnreadableError
+from chunkvault.duplicity.export.origins import SetOrigins
 from chunkvault.duplicity.export.plan import (
     Plan,
     SetPlan,
@@ -100,11 +101,13 @@ class _Export:
         self._archive = ArchiveWriter(folder, gpg, compress=options.compress)
         self._trees = TreeReader(repository.reader)
         self._counts = Counts()
+        self._origins = SetOrigins()
         self._lost: set[bytes] = set()
         self._is_unsure = False
 
     def run(self) -> ExportSummary:
         state = read_state(self._folder, self._gpg)
+        self._origins = state.origins
         if state.manifest is not None:
             self._lost.update(state.manifest.lost)
         plan = make_plan(
@@ -172,6 +175,7 @@ class _Export:
         else:
             self._write(plan, export)
         self._lost, self._is_unsure = export.lost, export.is_unsure
+        self._origins.add(plan.times.end, plan.stored.snapshot_id)
         self._count(plan, export)
 
     def _write(self, plan: SetPlan, export: SetExport) -> None:
@@ -211,6 +215,7 @@ class _Export:
             host=host_of(snapshot),
             folder=folder_of(self._trees, snapshot),
             snapshot=plan.stored.snapshot_id,
+            earlier=self._origins.latest(),
             lost=lost,
         )
 

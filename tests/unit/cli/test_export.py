@@ -19,7 +19,8 @@ def program(tmp_path_factory):
     source = write_tree(top / "source", {"a": b"1", "b/c": b"2"})
     for number in range(2):
         (source / "a").write_bytes(bytes([number]) * 1000)
-        assert program.run("backup", source).returncode == 0
+        time = f"--time=2023-11-14T22:13:2{number}Z"
+        assert program.run("backup", source, time).returncode == 0
     return program
 
 
@@ -42,6 +43,27 @@ def test_latest_snapshot_is_exported_unless_others_are_named(program, tmp_path):
     older = export(program, tmp_path / "a", "--snapshot", "latest~1", "--no-encryption")
     assert older.returncode == 3
     assert "1 snapshot older than the archive" in older.stdout
+
+
+@pytest.mark.parametrize("second", [20, 21])
+def test_older_snapshot_is_not_said_to_be_there_whenever_it_was_taken(tmp_path, second):
+    program = Program(tmp_path)
+    (tmp_path / "device.key").write_bytes(b"k" * 32)
+    (tmp_path / "device.key").chmod(0o600)
+    assert program.run("init").returncode == 0
+    source = write_tree(tmp_path / "source", {"a": b"1"})
+    for number in (20, second):
+        time = f"--time=2023-11-14T22:13:{number}Z"
+        assert program.run("backup", source, time).returncode == 0
+    options = ("--no-encryption", "--json")
+    export(program, tmp_path / "a", *options)
+    older = export(program, tmp_path / "a", "--snapshot", "latest~1", *options)
+    summary = json.loads(older.stdout.splitlines()[-1])
+    assert (summary["sets_present"], summary["sets_too_old"]) == (0, 1)
+    assert older.returncode == 3
+    both = export(program, tmp_path / "a", "--all", *options)
+    summary = json.loads(both.stdout.splitlines()[-1])
+    assert (summary["sets_present"], summary["sets_too_old"]) == (1, 1)
 
 
 def test_summary_in_json_has_every_count(program, tmp_path):
