@@ -66,6 +66,38 @@ def test_older_snapshot_is_not_said_to_be_there_whenever_it_was_taken(tmp_path, 
     assert (summary["sets_present"], summary["sets_too_old"]) == (1, 1)
 
 
+def test_archive_in_the_repository_or_among_the_files_is_refused(program, tmp_path):
+    repository, source = program.repository, program.repository.parent / "source"
+    (tmp_path / "link").symlink_to(repository)
+    before = sorted(repository.iterdir())
+    for place, message in (
+        (repository, "is in the repository"),
+        (repository / "duplicity", "is in the repository"),
+        (tmp_path / "link" / "a", "is in the repository"),
+        (f"file://{source}/", "is a folder that the snapshots are of"),
+    ):
+        done = export(program, place, "--all", "--no-encryption")
+        assert (done.returncode, message in done.stderr) == (2, True)
+    assert sorted(repository.iterdir()) == before
+    assert sorted(path.name for path in source.iterdir()) == ["a", "b"]
+
+
+def test_prefixes_stand_in_front_of_names_and_keep_archives_apart(program, tmp_path):
+    place = tmp_path / "a"
+    words = ("--file-prefix=x-", "--file-prefix-manifest=m-", "--no-encryption")
+    for count in (1, 2):
+        some = ("--all",) if count == 2 else ("--snapshot", "latest~1")
+        for prefixes in (words, words[2:]):
+            done = export(program, place, *some, *prefixes)
+            assert f"{count - 1} there already" in done.stdout
+    names = sorted(path.name for path in place.iterdir())
+    assert [name.partition("duplicity-")[0] for name in names] == [
+        *[""] * 6,
+        *["x-"] * 4,
+        *["x-m-"] * 2,
+    ]
+
+
 def test_summary_in_json_has_every_count(program, tmp_path):
     done = export(program, tmp_path / "a", "--all", "--no-encryption", "--json")
     summary = json.loads(done.stdout.splitlines()[-1])
@@ -117,6 +149,8 @@ def test_drawn_passphrase_is_for_its_owner_alone_and_opens_the_archive(
         (["--s2k-count", "99999999999"], "not a count"),
         (["--no-encryption", "--snapshot", "latest", "--all"], "contradicts --all"),
         (["--no-encryption", "--at", "never"], "not a time"),
+        (["--file-prefix", "a/"], "cannot stand in front of the names"),
+        (["--file-prefix-archive", ".a"], "cannot stand in front of the names"),
         ([], "no passphrase was given"),
     ],
 )
