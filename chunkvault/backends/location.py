@@ -30,7 +30,7 @@ from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.retrying import RetryingBackend
 from chunkvault.errors import UsageError
 
-__all__ = ["OpenLocation", "describe", "is_remote", "open_backend"]
+__all__ = ["OpenLocation", "describe", "is_remote", "lies_in", "open_backend"]
 
 OpenLocation = Callable[[str, StorageOptions], Backend]
 """Opens the backend at a location of its scheme, without connecting yet.
@@ -70,11 +70,10 @@ def open_backend(location: str, options: StorageOptions | None = None) -> Backen
         UsageError: the location makes no sense, or names a kind of storage
             that this version does not know.
     """
+    directory = _directory_of(location)
+    if directory is not None:
+        return _open_directory(directory)
     scheme = _scheme(location)
-    if not scheme:
-        return _open_directory(os.fsencode(location))
-    if scheme == "file":
-        return _open_directory(_path_of_url(location))
     if scheme == "memory":
         return _open_memory(location)
     return _open_remote(scheme, location, options or StorageOptions())
@@ -83,6 +82,18 @@ def open_backend(location: str, options: StorageOptions | None = None) -> Backen
 def is_remote(location: str) -> bool:
     """Whether requests go to a store that answers over a line."""
     return _scheme(location) not in _LOCAL
+
+
+def lies_in(location: str, other: str) -> bool:
+    """Whether a location is another one, or below it, as far as their words tell.
+
+    Folders are compared by where links lead, stores by what was written.
+    """
+    folder, other_folder = _directory_of(location), _directory_of(other)
+    if folder is not None and other_folder is not None:
+        above = os.path.realpath(other_folder)
+        return os.path.commonpath([os.path.realpath(folder), above]) == above
+    return f"{location.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
 
 
 def describe(location: str) -> str:
@@ -97,6 +108,13 @@ def _open_directory(path: bytes) -> LocalBackend:
             hint="give a folder, as in '-r /mnt/backup/repository'",
         )
     return LocalBackend(path)
+
+
+def _directory_of(location: str) -> bytes | None:
+    scheme = _scheme(location)
+    if not scheme:
+        return os.fsencode(location)
+    return _path_of_url(location) if scheme == "file" else None
 
 
 def _path_of_url(location: str) -> bytes:

@@ -13,18 +13,22 @@ Text, one record a line::
         Hash SHA1 b8759681b8a10d09740a14a6425b049b16126bde
 
 The number after a path is that of a piece, where a volume starts or ends in the
-middle of a file. Ours has lines more: ``Snapshot`` and the id of the snapshot that the
-set was made from, and ``Lost`` and the path of what could not be read from it.
-duplicity passes over lines that it does not know.
+middle of a file. Ours has lines more, and duplicity passes over lines that it does not
+know::
+
+    Snapshot ID         the snapshot that the set was made from
+    Earlier TIME ID     the same of a set before it, with the time of that set
+    Lost PATH           could not be read from the snapshot
 
 Source: ``manifest.py`` of duplicity 0.8.22 and 3.2.1.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from chunkvault.duplicity.names import format_set_time, parse_set_time
 from chunkvault.errors import FormatError
 
 __all__ = [
@@ -83,6 +87,7 @@ class Manifest:
         host: name of the machine; None where nothing is said.
         folder: what was backed up, as given then.
         snapshot: the snapshot that we made the set from; duplicity has none.
+        earlier: times and snapshots of sets before this one, oldest first.
         lost: paths that could not be written, because the snapshot is damaged there;
             the root if too much was to list it all.
         volumes: by number, without gaps where nothing is wrong.
@@ -92,6 +97,7 @@ class Manifest:
     host: bytes | None = None
     folder: bytes | None = None
     snapshot: bytes | None = None
+    earlier: tuple[tuple[int, bytes], ...] = ()
     lost: tuple[bytes, ...] = ()
     volumes: tuple[VolumeRecord, ...] = ()
     changes: tuple[Change, ...] = ()
@@ -110,6 +116,9 @@ def encode_manifest(
     lines = []
     if manifest.snapshot is not None:
         lines.append(b"Snapshot %s\n" % manifest.snapshot.hex().encode())
+    for end, snapshot in manifest.earlier:
+        line = f"Earlier {format_set_time(end)} {snapshot.hex()}\n"
+        lines.append(line.encode())
     lines += [b"Lost %s\n" % quote(path) for path in manifest.lost]
     if manifest.host is not None:
         lines.append(b"Hostname %s\n" % manifest.host)
@@ -136,9 +145,8 @@ def decode_manifest(data: bytes) -> Manifest:
     Raises:
         FormatError: a volume has no hash, no number or no paths.
     """
-    fields: dict[bytes, bytes] = {}
+    fields: dict[bytes, list[list[bytes]]] = {}
     changes: list[Change] = []
-    lost: list[bytes] = []
     records: list[tuple[int, list[list[bytes]]]] = []
     list_left = 0
     for line in data.split(b"\n"):
@@ -154,15 +162,15 @@ def decode_manifest(data: bytes) -> Manifest:
             list_left = _number(words[1])
         elif records and line[:1].isspace():
             records[-1][1].append(words)
-        elif words[0] == b"Lost" and len(words) == 2:
-            lost.append(unquote(words[1]))
         else:
-            fields.setdefault(words[0].lower(), b" ".join(words[1:]))
+            fields.setdefault(words[0].lower(), []).append(words[1:])
+    folder = _first(fields, b"localdir")
     return Manifest(
-        host=fields.get(b"hostname"),
-        folder=_unquoted(fields.get(b"localdir")),
-        snapshot=_snapshot(fields.get(b"snapshot")),
-        lost=tuple(lost),
+        host=_first(fields, b"hostname"),
+        folder=None if folder is None else unquote(folder),
+        snapshot=_snapshot(_first(fields, b"snapshot")),
+        earlier=tuple(_earlier(fields.get(b"earlier", ()))),
+        lost=tuple(unquote(b" ".join(one)) for one in fields.get(b"lost", ())),
         volumes=_last_records(records),
         changes=tuple(changes),
     )
@@ -250,8 +258,16 @@ def _snapshot(text: bytes | None) -> bytes | None:
     return bytes.fromhex(text.decode())
 
 
-def _unquoted(word: bytes | None) -> bytes | None:
-    return None if word is None else unquote(word)
+def _first(fields: dict[bytes, list[list[bytes]]], key: bytes) -> bytes | None:
+    return b" ".join(fields[key][0]) if key in fields else None
+
+
+def _earlier(lines: Iterable[list[bytes]]) -> Iterator[tuple[int, bytes]]:
+    for words in lines:
+        end = parse_set_time(words[0].decode("ascii", "replace")) if words else None
+        snapshot = _snapshot(words[-1]) if len(words) == 2 else None
+        if end is not None and snapshot is not None:
+            yield end, snapshot
 
 
 def _number(text: bytes) -> int:

@@ -65,11 +65,15 @@ class Duplicity:
 
     def run(self, command: str, *words: object) -> str:
         """Any command on the archive; what it prints. ``URL`` stands for where."""
-        return self._run(command, *(self._url if w == "URL" else w for w in words))
+        return self._run(command, *words)
 
-    def _run(self, command: str, *words: object) -> str:
-        done = subprocess.run(
-            [self._program, command, *self._options, *map(str, words)],
+    def try_to(
+        self, command: str, *words: object
+    ) -> "subprocess.CompletedProcess[str]":
+        """The same, which may fail."""
+        chosen = [self._url if word == "URL" else word for word in words]
+        return subprocess.run(
+            [self._program, command, *self._options, *map(str, chosen)],
             env=self.environment,
             check=False,
             stdin=subprocess.DEVNULL,
@@ -77,6 +81,9 @@ class Duplicity:
             text=True,
             errors="backslashreplace",
         )
+
+    def _run(self, command: str, *words: object) -> str:
+        done = self.try_to(command, *words)
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
         return done.stdout
 

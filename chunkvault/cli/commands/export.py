@@ -1,6 +1,8 @@
 """``chunkvault export``: snapshots as an archive that duplicity restores."""
 
+import os
 from argparse import ArgumentParser, Namespace
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -8,7 +10,9 @@ from chunkvault.cli.archive_options import (
     DEFAULT_S2K_COUNT,
     add_encryption_arguments,
     add_gpg_arguments,
+    add_prefix_arguments,
     encryption_options,
+    prefixes,
 )
 from chunkvault.cli.context import Context
 from chunkvault.cli.output import count, human_duration, human_size
@@ -22,6 +26,8 @@ if TYPE_CHECKING:
     from chunkvault.duplicity.export import ExportOptions, ExportSummary, FullEvery
     from chunkvault.duplicity.folder import ArchiveFolder
     from chunkvault.duplicity.gpg import Gpg
+    from chunkvault.duplicity.names import Prefixes
+    from chunkvault.format.snapshot import StoredSnapshot
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -94,6 +100,7 @@ def add_arguments(parser: ArgumentParser) -> None:
     group.add_argument(
         "--no-compression", action="store_true", help="do not compress the files"
     )
+    add_prefix_arguments(parser)
     add_gpg_arguments(parser)
     add_encryption_arguments(parser)
 
@@ -106,7 +113,9 @@ def run(arguments: Namespace, context: Context) -> int:
 
     volume_bytes = _read_volsize(arguments) * _MIB
     full_every = _read_full_every(arguments.full_every)
+    chosen_prefixes = _read_prefixes(arguments)
     lists_entries = context.settings.is_verbose or arguments.dry_run
+    _refuse_repository(arguments.destination, context.location)
     with ExitStack() as stack:
         folder = stack.enter_context(context.open_archive(arguments.destination))
         gpg = _open_gpg(arguments, context, folder)
@@ -114,17 +123,53 @@ def run(arguments: Namespace, context: Context) -> int:
         reporter = stack.enter_context(context.reporter(lists_entries=lists_entries))
         from chunkvault.duplicity.export import ExportOptions
 
+        snapshots = tuple(find_several_snapshots(repository, arguments, context))
+        _refuse_source(arguments.destination, snapshots)
         options = ExportOptions(
-            snapshots=tuple(find_several_snapshots(repository, arguments, context)),
+            snapshots=snapshots,
             volume_bytes=volume_bytes,
             full_every=full_every,
             compress=not arguments.no_compression,
+            prefixes=chosen_prefixes,
             dry_run=arguments.dry_run,
             list_entries=lists_entries,
         )
         summary = export_archive(repository, folder, gpg, options, reporter)
     show(summary, _lines(summary, context, options), context)
     return _exit_code(summary, arguments)
+
+
+def _refuse_repository(destination: str, repository: str) -> None:
+    from chunkvault.backends.location import describe, lies_in  # with the backends
+
+    if lies_in(destination, repository):
+        raise UsageError(
+            f"{describe(destination)} is in the repository",
+            hint="name a folder outside of it for the archive",
+        )
+
+
+def _refuse_source(destination: str, snapshots: "Sequence[StoredSnapshot]") -> None:
+    """Volumes of the archive beside the files that they are to keep."""
+    from chunkvault.backends.location import describe, lies_in  # with the backends
+
+    paths = {os.fsdecode(path) for one in snapshots for path in one.snapshot.paths}
+    if any(lies_in(destination, path) and lies_in(path, destination) for path in paths):
+        raise UsageError(
+            f"{describe(destination)} is a folder that the snapshots are of",
+            hint="name a folder of its own for the archive",
+        )
+
+
+def _read_prefixes(arguments: Namespace) -> "Prefixes":
+    chosen = prefixes(arguments)
+    for prefix in chosen:
+        if "/" in prefix or prefix.startswith(".") or not prefix.isprintable():
+            raise UsageError(
+                f"{prefix!r} cannot stand in front of the names of files",
+                hint="slashes and a dot at the beginning are not for prefixes",
+            )
+    return chosen
 
 
 def _exit_code(summary: "ExportSummary", arguments: Namespace) -> int:

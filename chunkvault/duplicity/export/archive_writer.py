@@ -13,7 +13,13 @@ from typing import BinaryIO, Protocol
 from chunkvault.codec.deflate import gzip_deflater
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg
-from chunkvault.duplicity.names import FileKind, FileName, make_name
+from chunkvault.duplicity.names import (
+    NO_PREFIXES,
+    FileKind,
+    FileName,
+    Prefixes,
+    make_name,
+)
 from chunkvault.duplicity.openpgp import CompressedMessage
 from chunkvault.workers import WorkerGroup
 
@@ -87,12 +93,19 @@ class ArchiveWriter:
         folder: where they are to lie.
         gpg: encrypts them; None for an archive without encryption.
         compress: whether gzip is used where gpg is not.
+        prefixes: what stands in front of the names of its files.
     """
 
     def __init__(
-        self, folder: ArchiveFolder, gpg: Gpg | None, *, compress: bool
+        self,
+        folder: ArchiveFolder,
+        gpg: Gpg | None,
+        *,
+        compress: bool,
+        prefixes: Prefixes = NO_PREFIXES,
     ) -> None:
         self.folder = folder
+        self._prefixes = prefixes
         self._gpg = gpg
         self._compress = compress
 
@@ -107,7 +120,7 @@ class ArchiveWriter:
     def create(self, name: FileName) -> Iterator[OutputFile]:
         """A new file; it is there, whole and durable, when the block is left."""
         suffix = self.suffix(name.kind)
-        final = make_name(name._replace(suffix=suffix))
+        final = make_name(name._replace(suffix=suffix), self._prefixes)
         with self.folder.create(final) as file:
             output = OutputFile(final, file)
             with self._sink(suffix, output) as sink:

@@ -5,16 +5,10 @@ from the snapshot before. Trees that are equal are skipped by their ids, changed
 go out as deltas made of chunk lists, and only chunks that are new are read.
 """
 
-from chunkvault.duplicity.export.archive_state import (
-    ArchiveState,
-    add_marker,
-    read_state,
-    remove_marker,
-    remove_set,
-    remove_stale_markers,
-)
+from chunkvault.duplicity.export.archive_state import ArchiveFiles, ArchiveState
 from chunkvault.duplicity.export.archive_writer import ArchiveWriter
 from chunkvault.duplicity.export.changes import OldTreeUnreadableError
+from chunkvault.duplicity.export.origins import SetOrigins
 from chunkvault.duplicity.export.plan import (
     Plan,
     SetPlan,
@@ -97,14 +91,19 @@ class _Export:
         self._gpg = gpg
         self._options = options
         self._reporter = reporter
-        self._archive = ArchiveWriter(folder, gpg, compress=options.compress)
+        self._files = ArchiveFiles(folder, gpg, options.prefixes)
+        self._archive = ArchiveWriter(
+            folder, gpg, compress=options.compress, prefixes=options.prefixes
+        )
         self._trees = TreeReader(repository.reader)
         self._counts = Counts()
+        self._origins = SetOrigins()
         self._lost: set[bytes] = set()
         self._is_unsure = False
 
     def run(self) -> ExportSummary:
-        state = read_state(self._folder, self._gpg)
+        state = self._files.read_state()
+        self._origins = state.origins
         if state.manifest is not None:
             self._lost.update(state.manifest.lost)
         plan = make_plan(
@@ -138,8 +137,8 @@ class _Export:
         for incomplete in state.listing.incomplete:
             if incomplete.end in ours:
                 times = SetTimes(incomplete.start, incomplete.end)
-                self._counts.leftovers += remove_set(self._folder, times)
-        remove_stale_markers(self._folder, state.listing)
+                self._counts.leftovers += self._files.remove_set(times)
+        self._files.remove_stale_markers(state.listing)
 
     def _known_seconds(self) -> set[int]:
         snapshots = self._options.snapshots
@@ -172,6 +171,7 @@ class _Export:
         else:
             self._write(plan, export)
         self._lost, self._is_unsure = export.lost, export.is_unsure
+        self._origins.add(plan.times.end, plan.stored.snapshot_id)
         self._count(plan, export)
 
     def _write(self, plan: SetPlan, export: SetExport) -> None:
@@ -183,14 +183,14 @@ class _Export:
                 export.run(writer)
                 if self._needs_marker:
                     snapshot_id = plan.stored.snapshot_id
-                    add_marker(self._folder, plan.times.end, snapshot_id)
+                    self._files.add_marker(plan.times.end, snapshot_id)
                 writer.finish(self._manifest(plan, export))
         except ObjectExists:
             raise  # somebody else writes this set, and his files stay
         except BaseException:
-            remove_set(self._folder, plan.times)
+            self._files.remove_set(plan.times)
             snapshot_id = plan.stored.snapshot_id
-            remove_marker(self._folder, plan.times.end, snapshot_id)
+            self._files.remove_marker(plan.times.end, snapshot_id)
             raise
         self._counts.stored_bytes += writer.stored_bytes
         self._counts.volumes += len(writer.volumes)
@@ -211,6 +211,7 @@ class _Export:
             host=host_of(snapshot),
             folder=folder_of(self._trees, snapshot),
             snapshot=plan.stored.snapshot_id,
+            earlier=self._origins.latest(),
             lost=lost,
         )
 

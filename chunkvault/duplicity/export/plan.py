@@ -145,7 +145,7 @@ class _Planner:
         self._chain_start = 0 if state.chain is None else state.chain.start
 
     def next(self, stored: StoredSnapshot) -> SetPlan:
-        end = stored.snapshot.time_ns // _NS
+        end = _second_of(stored)
         if self._end is not None:
             end = max(end, self._end + 1)
         if not 0 < end <= _LATEST_TIME:
@@ -191,23 +191,25 @@ def _split(
     """The snapshots to add; how many are there already; how many come too late."""
     if state.end is None:
         return list(snapshots), 0, 0
-    ends = {one.end for one in state.listing.sets}
     new: list[StoredSnapshot] = []
     present = too_old = 0
-    for stored in snapshots:
-        second = stored.snapshot.time_ns // _NS
+    for stored in reversed(snapshots):
         if _is_after(stored, state.end, base):
             new.append(stored)
-        elif second in ends or (base and stored.snapshot_id == base.snapshot_id):
+        elif state.origins.holds(stored.snapshot_id, _second_of(stored)):
             present += 1
         else:
             too_old += 1
-    return new, present, too_old
+    return new[::-1], present, too_old
+
+
+def _second_of(stored: StoredSnapshot) -> int:
+    return stored.snapshot.time_ns // _NS
 
 
 def _is_after(stored: StoredSnapshot, end: int, base: StoredSnapshot | None) -> bool:
     if base is None:
-        return stored.snapshot.time_ns // _NS > end
+        return _second_of(stored) > end
     return _order(stored) > _order(base)
 
 

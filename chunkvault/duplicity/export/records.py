@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from chunkvault.duplicity.names import NO_PREFIXES, Prefixes
 from chunkvault.format.snapshot import StoredSnapshot
 
 __all__ = ["Counts", "ExportOptions", "ExportSummary", "FullEvery", "summarize"]
@@ -31,6 +32,7 @@ class ExportOptions:
         volume_bytes: how large a volume gets, about.
         full_every: how long a chain gets.
         compress: whether the files are compressed.
+        prefixes: what stands in front of the names of the archive's files.
         dry_run: only tell what would be written.
         list_entries: tell of every path.
     """
@@ -39,6 +41,7 @@ class ExportOptions:
     volume_bytes: int = 200 * _MIB
     full_every: FullEvery = FullEvery()
     compress: bool = True
+    prefixes: Prefixes = NO_PREFIXES
     dry_run: bool = False
     list_entries: bool = False
 

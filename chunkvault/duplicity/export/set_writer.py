@@ -7,6 +7,7 @@ duplicity knows that something is missing.
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -168,13 +169,7 @@ class SetWriter:
         self._finished(self._signatures)
         self._require_files()
         text = encode_manifest(
-            Manifest(
-                host=manifest.host,
-                folder=manifest.folder,
-                snapshot=manifest.snapshot,
-                lost=manifest.lost,
-                volumes=tuple(self.volumes),
-            ),
+            replace(manifest, volumes=tuple(self.volumes)),
             self._changes.lines,
             self._changes.count,
         )

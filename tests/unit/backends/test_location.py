@@ -3,7 +3,7 @@
 import pytest
 
 from chunkvault.backends.local import LocalBackend
-from chunkvault.backends.location import describe, is_remote, open_backend
+from chunkvault.backends.location import describe, is_remote, lies_in, open_backend
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.errors import UsageError
 
@@ -28,6 +28,31 @@ def test_a_path_opens_a_directory(location, path):
     backend = open_backend(location)
     assert isinstance(backend, LocalBackend)
     assert backend.path == path
+
+
+@pytest.mark.parametrize(
+    ("location", "other", "expected"),
+    [
+        ("/mnt/a", "/mnt/a/", True),
+        ("/mnt/a/b/c", "file:///mnt/a", True),
+        ("file:///mnt/a%20b/c", "/mnt/a b", True),
+        ("/mnt/x/../a/b", "/mnt/a", True),
+        ("/mnt/a", "/mnt/a/b", False),
+        ("/mnt/ab", "/mnt/a", False),
+        ("/mnt/a", "s3:mnt/a", False),
+        ("s3:bucket/a/b", "s3:bucket/a/", True),
+        ("s3:bucket/ab", "s3:bucket/a", False),
+        ("s3:bucket/a", "b2:bucket/a", False),
+    ],
+)
+def test_location_is_known_to_lie_in_another(location, other, expected):
+    assert lies_in(location, other) is expected
+
+
+def test_links_do_not_hide_that_a_folder_lies_in_another(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    assert lies_in(f"{tmp_path}/link/new", f"{tmp_path}/real")
 
 
 def test_memory_is_shared_by_name():

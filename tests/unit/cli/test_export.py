@@ -19,7 +19,8 @@ def program(tmp_path_factory):
     source = write_tree(top / "source", {"a": b"1", "b/c": b"2"})
     for number in range(2):
         (source / "a").write_bytes(bytes([number]) * 1000)
-        assert program.run("backup", source).returncode == 0
+        time = f"--time=2023-11-14T22:13:2{number}Z"
+        assert program.run("backup", source, time).returncode == 0
     return program
 
 
@@ -42,6 +43,59 @@ def test_latest_snapshot_is_exported_unless_others_are_named(program, tmp_path):
     older = export(program, tmp_path / "a", "--snapshot", "latest~1", "--no-encryption")
     assert older.returncode == 3
     assert "1 snapshot older than the archive" in older.stdout
+
+
+@pytest.mark.parametrize("second", [20, 21])
+def test_older_snapshot_is_not_said_to_be_there_whenever_it_was_taken(tmp_path, second):
+    program = Program(tmp_path)
+    (tmp_path / "device.key").write_bytes(b"k" * 32)
+    (tmp_path / "device.key").chmod(0o600)
+    assert program.run("init").returncode == 0
+    source = write_tree(tmp_path / "source", {"a": b"1"})
+    for number in (20, second):
+        time = f"--time=2023-11-14T22:13:{number}Z"
+        assert program.run("backup", source, time).returncode == 0
+    options = ("--no-encryption", "--json")
+    export(program, tmp_path / "a", *options)
+    older = export(program, tmp_path / "a", "--snapshot", "latest~1", *options)
+    summary = json.loads(older.stdout.splitlines()[-1])
+    assert (summary["sets_present"], summary["sets_too_old"]) == (0, 1)
+    assert older.returncode == 3
+    both = export(program, tmp_path / "a", "--all", *options)
+    summary = json.loads(both.stdout.splitlines()[-1])
+    assert (summary["sets_present"], summary["sets_too_old"]) == (1, 1)
+
+
+def test_archive_in_the_repository_or_among_the_files_is_refused(program, tmp_path):
+    repository, source = program.repository, program.repository.parent / "source"
+    (tmp_path / "link").symlink_to(repository)
+    before = sorted(repository.iterdir())
+    for place, message in (
+        (repository, "is in the repository"),
+        (repository / "duplicity", "is in the repository"),
+        (tmp_path / "link" / "a", "is in the repository"),
+        (f"file://{source}/", "is a folder that the snapshots are of"),
+    ):
+        done = export(program, place, "--all", "--no-encryption")
+        assert (done.returncode, message in done.stderr) == (2, True)
+    assert sorted(repository.iterdir()) == before
+    assert sorted(path.name for path in source.iterdir()) == ["a", "b"]
+
+
+def test_prefixes_stand_in_front_of_names_and_keep_archives_apart(program, tmp_path):
+    place = tmp_path / "a"
+    words = ("--file-prefix=x-", "--file-prefix-manifest=m-", "--no-encryption")
+    for count in (1, 2):
+        some = ("--all",) if count == 2 else ("--snapshot", "latest~1")
+        for prefixes in (words, words[2:]):
+            done = export(program, place, *some, *prefixes)
+            assert f"{count - 1} there already" in done.stdout
+    names = sorted(path.name for path in place.iterdir())
+    assert [name.partition("duplicity-")[0] for name in names] == [
+        *[""] * 6,
+        *["x-"] * 4,
+        *["x-m-"] * 2,
+    ]
 
 
 def test_summary_in_json_has_every_count(program, tmp_path):
@@ -95,6 +149,8 @@ def test_drawn_passphrase_is_for_its_owner_alone_and_opens_the_archive(
         (["--s2k-count", "99999999999"], "not a count"),
         (["--no-encryption", "--snapshot", "latest", "--all"], "contradicts --all"),
         (["--no-encryption", "--at", "never"], "not a time"),
+        (["--file-prefix", "a/"], "cannot stand in front of the names"),
+        (["--file-prefix-archive", ".a"], "cannot stand in front of the names"),
         ([], "no passphrase was given"),
     ],
 )

@@ -246,6 +246,61 @@ def test_snapshot_older_than_the_archive_is_left_out_and_counted(source, place):
     assert shape(place) == [2]
 
 
+@pytest.mark.parametrize("apart_ns", [1, 10**9])
+@pytest.mark.parametrize("exported", [(1,), (0, 2)])
+def test_only_snapshots_that_sets_were_made_from_count_as_there(
+    source, place, apart_ns, exported
+):
+    repository = create_small()
+    for number in range(3):
+        change(source, number)
+        time_ns = 1_700_000_000 * 10**9 + number * apart_ns
+        back_up(repository, source, time_ns=time_ns)
+    snapshots = snapshots_of(repository)
+    export_to(place, repository, snapshots=tuple(snapshots[n] for n in exported))
+    for number, snapshot in enumerate(snapshots):
+        summary = export_to(place, repository, snapshots=(snapshot,), dry_run=True)
+        is_new = number > exported[-1]
+        assert len(summary.sets) == is_new
+        assert summary.sets_present == (number in exported)
+        assert summary.sets_too_old == (number not in exported and not is_new)
+
+
+class CountingFolder(LocalFolder):
+    """Knows which manifests were read."""
+
+    def __init__(self, path):
+        super().__init__(os.fsencode(path))
+        self.manifests = []
+
+    def read(self, name):
+        if ".manifest" in name:
+            self.manifests.append(name)
+        return super().read(name)
+
+
+def test_one_manifest_in_dozens_tells_which_snapshots_are_there(source, place):
+    repository = history(source, 70)
+    export_to(place, repository)
+    for count, manifests in ((70, 2), (65, 1)):
+        folder = CountingFolder(place)
+        some = tuple(snapshots_of(repository)[-count:])
+        assert export_to(folder, repository, snapshots=some).sets_present == count
+        assert len(folder.manifests) == manifests
+
+
+def test_set_whose_manifest_is_damaged_is_not_said_to_be_of_a_snapshot(source, place):
+    repository = history(source, 3)
+    export_to(place, repository)
+    for one in chains(place)[0].sets[1:]:
+        path = place / one.manifest
+        lines = path.read_bytes().splitlines(keepends=True)
+        path.write_bytes(b"".join(line for line in lines if line[:7] != b"Earlier"))
+    (place / chains(place)[0].sets[1].manifest).write_bytes(b"Volume 1:\n")
+    summary = export_to(place, repository)
+    assert (summary.sets_present, summary.sets_too_old) == (2, 1)
+
+
 def test_forgotten_base_makes_the_next_set_a_full_one(source, place):
     repository = history(source, 2)
     first = snapshots_of(repository)[0]

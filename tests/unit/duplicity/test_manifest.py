@@ -58,6 +58,7 @@ def test_own_lines_are_read_back_and_stand_where_duplicity_passes_over_them():
         host=b"vm",
         folder=b"/a b",
         snapshot=bytes(range(32)),
+        earlier=((1_700_000_000, bytes(32)), (1_700_000_001, b"\1" * 32)),
         lost=(b"dir/it's lost", b"x"),
         volumes=(VolumeRecord(1, b".", None, b"z", 3, FIRST),),
         changes=(Change("new", b"f"),),
@@ -68,6 +69,7 @@ def test_own_lines_are_read_back_and_stand_where_duplicity_passes_over_them():
     assert decode_manifest(text).changes == changes
     assert decode_manifest(text).lost == manifest.lost
     assert decode_manifest(text).snapshot == manifest.snapshot
+    assert decode_manifest(text).earlier == manifest.earlier
     assert decode_manifest(text).volumes == manifest.volumes
     assert b"Filelist 2\n" in text
 
