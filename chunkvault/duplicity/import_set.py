@@ -18,6 +18,7 @@ from chunkvault.duplicity.entries import (
     joined,
     signature_entries,
 )
+from chunkvault.duplicity.gpg_status import NotSigned
 from chunkvault.duplicity.import_records import ImportCounts
 from chunkvault.duplicity.snapshot_root import SetState
 from chunkvault.duplicity.tree_merge import Misplaced, TreeMerge, totals_of
@@ -31,10 +32,14 @@ from chunkvault.snapshots.file_ranges import FileRanges
 from chunkvault.snapshots.tree_reader import TreeReader
 from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter
 
-__all__ = ["SetImport", "utc"]
+__all__ = ["InDoubt", "SetImport", "utc"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORDS = {Action.SNAPSHOT: "stored", Action.DIFF: "changed", Action.DELETED: "deleted"}
+
+
+class InDoubt(Exception):
+    """A volume that was trusted is not to be trusted: nothing of this may stay."""
 
 
 class SetImport:
@@ -91,6 +96,8 @@ class SetImport:
         self,
         volumes: Iterator[VolumeSource],
         open_signatures: Callable[[], AbstractContextManager[PlainStream]] | None,
+        *,
+        trusts: bool,
     ) -> None:
         """Apply the volumes of the set, in their order.
 
@@ -98,14 +105,19 @@ class SetImport:
             volumes: that the manifest names.
             open_signatures: the sigtar of the set, if it has one: it tells what was
                 in a volume that cannot be read.
+            trusts: volumes are used before their hash is known, so that the first
+                one that is damaged ends it.
 
         Raises:
+            InDoubt: there is such a volume; only if ``trusts``.
+            NotSigned: a volume has not the signature that is asked for.
             WrongKey: the passphrase or key does not fit.
             BackendError: the repository or the archive does not answer.
         """
         with closing(iter(EntryReader(volumes))) as items:
             for item in items:
                 if isinstance(item, Gap):
+                    _require_no_doubt(item, trusts=trusts)
                     self._bridge(item, open_signatures)
                 else:
                     self._apply(item, self._make)
@@ -264,6 +276,13 @@ class SetImport:
         if self._list_entries:
             path = b"/".join((self._prefix, *entry.path))
             self._reporter.entry(_WORDS[entry.action], path)
+
+
+def _require_no_doubt(gap: Gap, *, trusts: bool) -> None:
+    if trusts and gap.volume.file_name:
+        raise InDoubt from gap.error
+    if isinstance(gap.error, NotSigned):
+        raise gap.error
 
 
 def utc(time_s: int) -> str:

@@ -15,14 +15,28 @@ __all__ = ["missing_volumes", "set_volumes"]
 
 
 def set_volumes(
-    archive: ArchiveReader, one: BackupSet, manifest: Manifest, prefixes: Prefixes
+    archive: ArchiveReader,
+    one: BackupSet,
+    manifest: Manifest,
+    prefixes: Prefixes,
+    *,
+    is_checked: bool,
 ) -> Iterator[VolumeSource]:
-    """Each volume in its turn; those that are missing as ones that do not open."""
+    """Each volume in its turn; those that are missing as ones that do not open.
+
+    Args:
+        archive: where they are.
+        one: the set.
+        manifest: of the set.
+        prefixes: of the names of files.
+        is_checked: volumes are hashed before they are used, see `ArchiveReader`.
+    """
     expected = 1
     for record in manifest.volumes:
         if record.number > expected:
             yield _Unnamed(expected, record.number - 1)
-        yield _Volume(archive, one.volumes.get(record.number, ""), record, prefixes)
+        name = one.volumes.get(record.number, "")
+        yield _Volume(archive, name, record, prefixes, is_checked=is_checked)
         expected = record.number + 1
 
 
@@ -41,6 +55,8 @@ class _Volume:
         file_name: str,
         record: VolumeRecord,
         prefixes: Prefixes,
+        *,
+        is_checked: bool,
     ) -> None:
         self.number = record.number
         self.file_name = file_name
@@ -49,13 +65,16 @@ class _Volume:
         self._archive = archive
         self._record = record
         self._prefixes = prefixes
+        self._is_checked = is_checked
 
     def open(self) -> AbstractContextManager[PlainStream]:
-        """Its content, once its hash is right."""
+        """Its content; see `ArchiveReader.open_volume` for when it may be trusted."""
         parsed = parse_name(self.file_name, self._prefixes)
         if parsed is None:
             raise DamageError(f"volume {self.number} is missing")
-        return self._archive.open_volume(self.file_name, parsed, self._record)
+        return self._archive.open_volume(
+            self.file_name, parsed, self._record, is_checked=self._is_checked
+        )
 
 
 @dataclass(slots=True)
