@@ -8,8 +8,8 @@ wanted, a volume is hashed first, and read a second time to be used.
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import BinaryIO, cast
 
 from chunkvault.duplicity.entries import PlainStream
@@ -41,6 +41,10 @@ class ArchiveReader:
         ask: asks a person for the passphrase, once it is known to be needed;
             None where nobody is to be asked.
         on_bytes: told how many stored bytes have been read.
+
+    Attributes:
+        has_decrypted: the passphrase or key was right for one file at least. What
+            it does not open after that is damaged, or was closed by another one.
     """
 
     def __init__(
@@ -54,16 +58,29 @@ class ArchiveReader:
         self._gpg = gpg
         self._ask = ask
         self._on_bytes = on_bytes
+        self.has_decrypted = False
 
-    def unlock(self, name: str, parsed: FileName) -> None:
-        """Find out with one small file whether the passphrase has to be asked for.
+    def unlock(self, documents: Iterable[tuple[str, FileName]]) -> None:
+        """Find out with the first of these files that opens whether all is right.
+
+        The passphrase is asked for now if it is needed.
 
         Raises:
-            WrongKey: the passphrase or key does not fit.
+            WrongKey: the passphrase or key fits none of them.
         """
-        if self._ask is not None and parsed.is_encrypted:
-            with suppress(DamageError):
-                self.read_document(name, parsed)
+        failure: WrongKey | None = None
+        for name, parsed in documents:
+            try:
+                if parsed.is_encrypted:
+                    self.read_document(name, parsed)
+            except DamageError:
+                continue  # is told in its place
+            except WrongKey as error:
+                failure = failure or error
+            else:
+                return
+        if failure is not None:
+            raise failure
 
     def read_document(
         self, name: str, parsed: FileName, limit: int = MAX_DOCUMENT_BYTES
@@ -79,11 +96,14 @@ class ArchiveReader:
         while True:
             with self._stream(name, parsed) as stream:
                 try:
-                    return _read_all(stream, limit)
+                    data = _read_all(stream, limit)
                 except (WrongKey, DamageError) as error:
                     trouble = stream.trouble if isinstance(stream, GpgInput) else None
                     if not self._may_try_again(trouble):
-                        raise _named(error, name) from error
+                        raise self._judge(error, trouble, name) from error
+                else:
+                    self.has_decrypted |= parsed.is_encrypted
+                    return data
 
     @contextmanager
     def open_volume(
@@ -110,7 +130,7 @@ class ArchiveReader:
                 file.seek(0)
             given = file if is_checked else cast("BinaryIO", hashed)
             with self._opened(given, name, parsed) as stream:
-                yield _Bounded(stream, name)
+                yield _Bounded(stream, name, self._judge)
             if not is_checked:
                 hashed.check()
 
@@ -123,11 +143,11 @@ class ArchiveReader:
             DamageError: it is missing, or damaged in a way that shows.
         """
         with self._stream(name, parsed) as stream:
-            bounded = _Bounded(stream, name)
+            bounded = _Bounded(stream, name, self._judge)
             while bounded.read(_READ_BYTES):
                 pass
         with self._stream(name, parsed) as stream:
-            yield _Bounded(stream, name)
+            yield _Bounded(stream, name, self._judge)
 
     @contextmanager
     def _stream(
@@ -164,6 +184,22 @@ class ArchiveReader:
             yield _Gzip(file)
         else:
             yield _Plain(file)
+
+    def _judge(
+        self, error: WrongKey | DamageError, trouble: Trouble | None, name: str
+    ) -> WrongKey | DamageError:
+        """The error to tell, with the name of the file."""
+        if isinstance(error, DamageError):
+            # some tell it themselves
+            return error if error.object_name == name else _named(error, name)
+        if self.has_decrypted and trouble is not Trouble.NEEDS_PASSPHRASE:
+            return DamageError(
+                f"{name}: {error}, which opened other files: it is damaged, or was"
+                " encrypted otherwise",
+                object_name=name,
+                hint="import it once more with the other passphrase or key",
+            )
+        return WrongKey(f"{name}: {error}", hint=error.hint)
 
     def _may_try_again(self, trouble: Trouble | None) -> bool:
         """Whether something was done about it."""
@@ -216,9 +252,17 @@ class _Gzip:
 class _Bounded:
     """A stream that ends somewhere, and stays broken once it is; names the file."""
 
-    def __init__(self, stream: PlainStream, name: str) -> None:
+    def __init__(
+        self,
+        stream: "GpgInput | _Gzip | _Plain",
+        name: str,
+        judge: Callable[
+            [WrongKey | DamageError, Trouble | None, str], WrongKey | DamageError
+        ],
+    ) -> None:
         self._stream = stream
         self._name = name
+        self._judge = judge
         self._left = _MAX_STREAM_BYTES
         self._failure: WrongKey | DamageError | None = None
 
@@ -247,7 +291,9 @@ class _Bounded:
         try:
             return action()
         except (WrongKey, DamageError) as error:
-            self._failure = _named(error, self._name)
+            stream = self._stream
+            trouble = stream.trouble if isinstance(stream, GpgInput) else None
+            self._failure = self._judge(error, trouble, self._name)
             raise self._failure from error
 
 
@@ -262,10 +308,5 @@ def _read_all(stream: PlainStream, limit: int) -> bytes:
     return b"".join(pieces)
 
 
-def _named(error: WrongKey | DamageError, name: str) -> WrongKey | DamageError:
-    """The same error, telling the file."""
-    if isinstance(error, WrongKey):
-        return WrongKey(f"{name}: {error}", hint=error.hint)
-    if error.object_name == name:
-        return error  # tells it already
+def _named(error: DamageError, name: str) -> DamageError:
     return type(error)(f"{name}: {error}", object_name=name, hint=error.hint)

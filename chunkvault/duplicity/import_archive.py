@@ -6,6 +6,7 @@ set before. So an import that was interrupted goes on with the set it was at, an
 that is repeated adds only what is new.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -51,6 +52,8 @@ from chunkvault.snapshots.tree_reader import TreeReader
 from chunkvault.snapshots.tree_writer import BlobSink
 
 __all__ = ["import_archive"]
+
+_TRIED_CHAINS = 6
 
 
 class _Origin(NamedTuple):
@@ -174,7 +177,7 @@ class _Import:
         except DamageError as error:
             self._give_up(state, one, error)
             return False
-        state.origin = state.origin or origin
+        self._compare_origin(state, one, origin)
         if self._is_known(state, origin, one) or self._is_ours(state, origin, manifest):
             return False
         if state.is_broken:
@@ -231,6 +234,22 @@ class _Import:
         if folder is None:
             folder = folder_path(manifest.folder)
         return _Origin(host or options.default_host, folder)
+
+    def _compare_origin(self, state: _State, one: BackupSet, origin: _Origin) -> None:
+        """Tell of a set that is of something else than its chain says it is.
+
+        Either duplicity was told to go on nevertheless (--allow-source-mismatch), or
+        the manifest is damaged: one for all to read has nothing to show that by.
+        """
+        if state.origin is not None and origin != state.origin:
+            text = (
+                f"backup of {utc(one.end)} is of another machine or folder than the"
+                f" one before: {origin.host}:{os.fsdecode(origin.folder)}"
+            )
+            self._reporter.problem(
+                Problem(b"", text, is_failure=False, object_name=one.manifest or "")
+            )
+        state.origin = origin
 
     def _look_at(self, one: BackupSet, manifest: Manifest) -> None:
         """What a dry run finds out about a set."""
@@ -371,10 +390,13 @@ class _Import:
 def _unlock(
     archive: ArchiveReader, listing: ArchiveListing, options: ImportOptions
 ) -> None:
-    for one in listing.sets[:1]:
-        parsed = parse_name(one.manifest or "", options.prefixes)
-        if one.manifest and parsed:
-            archive.unlock(one.manifest, parsed)
+    """Try a few: one may be damaged, and chains may have passphrases of their own."""
+    sets = listing.sets
+    ends = [chain.sets[-1] for chain in listing.chains[-_TRIED_CHAINS:]]
+    tried = [*reversed(ends), *sets[-2:-1], *sets[:1]]
+    names = dict.fromkeys(one.manifest for one in tried if one.manifest)
+    parsed = [(name, parse_name(name, options.prefixes)) for name in names]
+    archive.unlock((name, known) for name, known in parsed if known)
 
 
 def _require_sets(listing: ArchiveListing, folder: ArchiveFolder) -> None:

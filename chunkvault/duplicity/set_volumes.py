@@ -38,6 +38,8 @@ def set_volumes(
         name = one.volumes.get(record.number, "")
         yield _Volume(archive, name, record, prefixes, is_checked=is_checked)
         expected = record.number + 1
+    if one.volumes and max(one.volumes) >= expected:
+        yield _Unnamed(expected, max(one.volumes), is_surplus=True)
 
 
 def missing_volumes(one: BackupSet, manifest: Manifest) -> list[int]:
@@ -48,6 +50,8 @@ def missing_volumes(one: BackupSet, manifest: Manifest) -> list[int]:
 
 class _Volume:
     """A volume that the manifest names."""
+
+    is_surplus = False
 
     def __init__(
         self,
@@ -86,10 +90,13 @@ class _Unnamed:
     file_name: str = ""
     start: Path | None = None
     end: Path | None = None
+    is_surplus: bool = False
 
     @contextmanager
     def open(self) -> Iterator[PlainStream]:
         """Never opens: nobody knows its hash."""
-        numbers = f"{self.number} to {self.last}"
-        raise DamageError(f"the manifest does not name its volumes {numbers}")
+        numbers = f"volume {self.number}"
+        if self.last > self.number:
+            numbers = f"volumes {self.number} to {self.last}"
+        raise DamageError(f"the manifest does not name {numbers}")
         yield  # pragma: no cover - what makes it a context manager
