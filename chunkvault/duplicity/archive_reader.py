@@ -1,19 +1,22 @@
 """Open the files of an archive: check, decrypt, expand.
 
 What a file needs is told by the end of its name, as for duplicity. The stored bytes
-of a volume are hashed first and used after: nothing that is damaged gets further.
+of a volume are hashed while they are used, so that each is read once; whoever uses
+them keeps the result only if the end is reached without an error. Where that is not
+wanted, a volume is hashed first, and read a second time to be used.
 """
 
 import gzip
-import hashlib
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import BinaryIO
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
 
 from chunkvault.duplicity.entries import PlainStream
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg, GpgInput, Trouble
+from chunkvault.duplicity.gpg_status import NotSigned
+from chunkvault.duplicity.hashed_file import HashedFile
 from chunkvault.duplicity.manifest import VolumeRecord
 from chunkvault.duplicity.names import FileName
 from chunkvault.errors import DamageError, ObjectNotFound, UsageError, WrongKey
@@ -38,6 +41,10 @@ class ArchiveReader:
         ask: asks a person for the passphrase, once it is known to be needed;
             None where nobody is to be asked.
         on_bytes: told how many stored bytes have been read.
+
+    Attributes:
+        has_decrypted: the passphrase or key was right for one file at least. What
+            it does not open after that is damaged, or was closed by another one.
     """
 
     def __init__(
@@ -51,16 +58,29 @@ class ArchiveReader:
         self._gpg = gpg
         self._ask = ask
         self._on_bytes = on_bytes
+        self.has_decrypted = False
 
-    def unlock(self, name: str, parsed: FileName) -> None:
-        """Find out with one small file whether the passphrase has to be asked for.
+    def unlock(self, documents: Iterable[tuple[str, FileName]]) -> None:
+        """Find out with the first of these files that opens whether all is right.
+
+        The passphrase is asked for now if it is needed.
 
         Raises:
-            WrongKey: the passphrase or key does not fit.
+            WrongKey: the passphrase or key fits none of them.
         """
-        if self._ask is not None and parsed.is_encrypted:
-            with suppress(DamageError):
-                self.read_document(name, parsed)
+        failure: WrongKey | None = None
+        for name, parsed in documents:
+            try:
+                if parsed.is_encrypted:
+                    self.read_document(name, parsed)
+            except DamageError:
+                continue  # is told in its place
+            except WrongKey as error:
+                failure = failure or error
+            else:
+                return
+        if failure is not None:
+            raise failure
 
     def read_document(
         self, name: str, parsed: FileName, limit: int = MAX_DOCUMENT_BYTES
@@ -76,51 +96,71 @@ class ArchiveReader:
         while True:
             with self._stream(name, parsed) as stream:
                 try:
-                    return _read_all(stream, limit, name)
+                    data = _read_all(stream, limit)
                 except (WrongKey, DamageError) as error:
                     trouble = stream.trouble if isinstance(stream, GpgInput) else None
                     if not self._may_try_again(trouble):
-                        raise _named(error, name) from error
+                        raise self._judge(error, trouble, name) from error
+                else:
+                    self.has_decrypted |= parsed.is_encrypted
+                    return data
 
     @contextmanager
     def open_volume(
-        self, name: str, parsed: FileName, record: VolumeRecord
+        self, name: str, parsed: FileName, record: VolumeRecord, *, is_checked: bool
     ) -> Iterator[PlainStream]:
-        """A volume, once its stored bytes are known to be those of the manifest.
+        """A volume.
+
+        Args:
+            name: of its file.
+            parsed: what the name tells.
+            record: what the manifest says.
+            is_checked: the stored bytes are hashed before any of them is used. If
+                not, what was read is worth nothing until the block has been left
+                without an error.
 
         Raises:
             WrongKey: the passphrase or key does not fit.
             DamageError: it is missing, or not what the manifest says.
         """
-        with self._stream(name, parsed, record) as stream:
-            yield _Bounded(stream, name)
+        with self._file(name) as file:
+            hashed = HashedFile(file, name, record, self._on_bytes)
+            if is_checked:
+                hashed.check()
+                file.seek(0)
+            given = file if is_checked else cast("BinaryIO", hashed)
+            with self._opened(given, name, parsed) as stream:
+                yield _Bounded(stream, name, self._judge)
+            if not is_checked:
+                hashed.check()
 
     @contextmanager
     def open_signatures(self, name: str, parsed: FileName) -> Iterator[PlainStream]:
-        """A sigtar, of which nobody has kept a hash.
+        """A sigtar, of which nobody has kept a hash; read to its end beforehand.
 
         Raises:
             WrongKey: the passphrase or key does not fit.
-            DamageError: it is missing.
+            DamageError: it is missing, or damaged in a way that shows.
         """
         with self._stream(name, parsed) as stream:
-            yield _Bounded(stream, name)
+            bounded = _Bounded(stream, name, self._judge)
+            while bounded.read(_READ_BYTES):
+                pass
+        with self._stream(name, parsed) as stream:
+            yield _Bounded(stream, name, self._judge)
 
     @contextmanager
     def _stream(
-        self, name: str, parsed: FileName, record: VolumeRecord | None = None
+        self, name: str, parsed: FileName
     ) -> Iterator["GpgInput | _Gzip | _Plain"]:
-        if parsed.suffix.endswith(".p7m"):
-            raise UsageError(
-                f"{name} is encrypted by gpgsm (S/MIME), which is not supported",
-                hint="restore it with duplicity, and back that up",
-            )
+        with self._file(name) as file, self._opened(file, name, parsed) as stream:
+            yield stream
+
+    @contextmanager
+    def _file(self, name: str) -> Iterator[BinaryIO]:
         try:
             with self._folder.read(name) as file:
-                if record is not None:
-                    self._check(file, name, record)
-                with self._opened(file, parsed) as stream:
-                    yield stream
+                yield file
         except ObjectNotFound as error:
             raise DamageError(
                 f"{name} is missing", object_name=name, hint=_OTHER_COPY
@@ -128,34 +168,38 @@ class ArchiveReader:
 
     @contextmanager
     def _opened(
-        self, file: BinaryIO, parsed: FileName
+        self, file: BinaryIO, name: str, parsed: FileName
     ) -> Iterator["GpgInput | _Gzip | _Plain"]:
+        if parsed.suffix.endswith(".p7m"):
+            raise UsageError(
+                f"{name} is encrypted by gpgsm (S/MIME), which is not supported",
+                hint="restore it with duplicity, and back that up",
+            )
         if parsed.is_encrypted:
             with self._gpg.decrypt(file) as stream:
                 yield stream
+        elif self._gpg.options.signers is not None:
+            raise NotSigned("it is not encrypted, and so not signed either")
         elif parsed.is_compressed:
             yield _Gzip(file)
         else:
             yield _Plain(file)
 
-    def _check(self, file: BinaryIO, name: str, record: VolumeRecord) -> None:
-        kind, expected = ("sha1", record.sha1) if record.sha1 else ("md5", record.md5)
-        digest = hashlib.new(kind, usedforsecurity=False)
-        try:
-            while data := file.read(_READ_BYTES):
-                digest.update(data)
-                self._on_bytes(len(data))
-            file.seek(0)
-        except OSError as error:
-            raise DamageError(
-                f"{name} cannot be read: {error.strerror}", object_name=name
-            ) from error
-        if digest.digest() != expected:
-            raise DamageError(
-                f"{name} is damaged: its {kind.upper()} is not that of the manifest",
+    def _judge(
+        self, error: WrongKey | DamageError, trouble: Trouble | None, name: str
+    ) -> WrongKey | DamageError:
+        """The error to tell, with the name of the file."""
+        if isinstance(error, DamageError):
+            # some tell it themselves
+            return error if error.object_name == name else _named(error, name)
+        if self.has_decrypted and trouble is not Trouble.NEEDS_PASSPHRASE:
+            return DamageError(
+                f"{name}: {error}, which opened other files: it is damaged, or was"
+                " encrypted otherwise",
                 object_name=name,
-                hint=_OTHER_COPY,
+                hint="import it once more with the other passphrase or key",
             )
+        return WrongKey(f"{name}: {error}", hint=error.hint)
 
     def _may_try_again(self, trouble: Trouble | None) -> bool:
         """Whether something was done about it."""
@@ -208,9 +252,17 @@ class _Gzip:
 class _Bounded:
     """A stream that ends somewhere, and stays broken once it is; names the file."""
 
-    def __init__(self, stream: PlainStream, name: str) -> None:
+    def __init__(
+        self,
+        stream: "GpgInput | _Gzip | _Plain",
+        name: str,
+        judge: Callable[
+            [WrongKey | DamageError, Trouble | None, str], WrongKey | DamageError
+        ],
+    ) -> None:
         self._stream = stream
         self._name = name
+        self._judge = judge
         self._left = _MAX_STREAM_BYTES
         self._failure: WrongKey | DamageError | None = None
 
@@ -239,23 +291,22 @@ class _Bounded:
         try:
             return action()
         except (WrongKey, DamageError) as error:
-            self._failure = _named(error, self._name)
+            stream = self._stream
+            trouble = stream.trouble if isinstance(stream, GpgInput) else None
+            self._failure = self._judge(error, trouble, self._name)
             raise self._failure from error
 
 
-def _read_all(stream: PlainStream, limit: int, name: str) -> bytes:
+def _read_all(stream: PlainStream, limit: int) -> bytes:
     pieces = []
     left = limit
     while data := stream.read(_READ_BYTES):
         left -= len(data)
         if left < 0:
-            raise DamageError(f"it is larger than {limit} bytes", object_name=name)
+            raise DamageError(f"it is larger than {limit} bytes")
         pieces.append(data)
     return b"".join(pieces)
 
 
-def _named(error: WrongKey | DamageError, name: str) -> WrongKey | DamageError:
-    """The same error, telling the file."""
-    if isinstance(error, WrongKey):
-        return WrongKey(f"{name}: {error}", hint=error.hint)
-    return DamageError(f"{name}: {error}", object_name=name, hint=error.hint)
+def _named(error: DamageError, name: str) -> DamageError:
+    return type(error)(f"{name}: {error}", object_name=name, hint=error.hint)

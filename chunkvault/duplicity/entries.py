@@ -77,12 +77,14 @@ class VolumeSource(Protocol):
         file_name: in the archive.
         start: the first path in it; None if nobody knows.
         end: the last path in it.
+        is_surplus: it is there, and the manifest ends before it.
     """
 
     number: int
     file_name: str
     start: Path | None
     end: Path | None
+    is_surplus: bool
 
     def open(self) -> AbstractContextManager[PlainStream]:
         """Its content; raises `DamageError` if it is missing or broken."""

@@ -23,6 +23,7 @@ from chunkvault.duplicity.gpg_status import (
     diagnose,
     encryption_failed,
     read_status,
+    require_signature,
 )
 from chunkvault.errors import UsageError
 from chunkvault.workers import WorkerGroup
@@ -52,6 +53,8 @@ class GpgOptions:
         compress: whether gpg compresses.
         adds_literal: whether gpg makes a message of what it is given; not so where
             it is one already, see `chunkvault.duplicity.openpgp`.
+        signers: fingerprints; what none of these keys has signed is refused. None:
+            nobody asks.
         accepts_old: take files without protection against changes, which was
             usual before 2003.
     """
@@ -65,6 +68,7 @@ class GpgOptions:
     s2k_count: int | None = None
     compress: bool = True
     adds_literal: bool = True
+    signers: frozenset[str] | None = None
     accepts_old: bool = False
 
     def __post_init__(self) -> None:
@@ -117,7 +121,7 @@ class Gpg:
             status.close()
             raise
         feed = Feed(source, process) if descriptor is None else None
-        return GpgInput(process, status, feed, has_secret=self._has_secret)
+        return GpgInput(process, status, feed, self.options)
 
     @contextmanager
     def encrypt(self, sink: Callable[[bytes], object]) -> Iterator["GpgOutput"]:
@@ -146,10 +150,6 @@ class Gpg:
                 raise encryption_failed(read_status(status)) from None
             finally:
                 _end(process)
-
-    @property
-    def _has_secret(self) -> bool:
-        return self.options.passphrase is not None
 
     def _encrypt_words(self) -> list[str]:
         options = self.options
@@ -212,15 +212,15 @@ class GpgInput:
         process: "subprocess.Popen[bytes]",
         status: BinaryIO,
         feed: Feed | None,
-        *,
-        has_secret: bool,
+        options: GpgOptions,
     ) -> None:
         assert process.stdout is not None, "a pipe was asked for"
         self._process = process
         self._output = process.stdout
         self._status = status
         self._feed = feed
-        self._has_secret = has_secret
+        self._has_secret = options.passphrase is not None
+        self._signers = options.signers
         self.trouble: Trouble | None = None
 
     def __enter__(self) -> Self:
@@ -240,6 +240,7 @@ class GpgInput:
         Raises:
             WrongKey: the passphrase is missing or wrong, or no secret key is there.
             DamageError: the file is damaged, or was changed by somebody.
+            NotSigned: it has not the signature that was asked for.
             BackendError: the file could not be read any further.
         """
         data: bytes = self._output.read(size)
@@ -253,7 +254,7 @@ class GpgInput:
         A tail without end is not followed.
 
         Raises:
-            WrongKey, DamageError, BackendError: as for `read`.
+            WrongKey, DamageError, NotSigned, BackendError: as for `read`.
         """
         left = _MAX_TAIL_BYTES
         while left > 0 and (data := self.read(_READ_BYTES)):
@@ -271,12 +272,15 @@ class GpgInput:
         code = self._process.wait()
         if self._feed is not None:
             self._feed.finish()
-        if not code:
+        if not code and self._signers is None:
             return
         status = read_status(self._status)
-        self.trouble = diagnose(status, has_secret=self._has_secret)
-        if self.trouble is not None:
-            raise decryption_failed(self.trouble)
+        if code:
+            self.trouble = diagnose(status, has_secret=self._has_secret)
+            if self.trouble is not None:
+                raise decryption_failed(self.trouble)
+        if self._signers is not None:
+            require_signature(status, self._signers)
 
 
 class GpgOutput:

@@ -5,18 +5,21 @@ GnuPG.
 """
 
 import errno
+from collections.abc import Collection
 from enum import Enum, auto
 from typing import BinaryIO
 
 from chunkvault.errors import ChunkvaultError, DamageError, UsageError, WrongKey
 
 __all__ = [
+    "NotSigned",
     "Trouble",
     "cannot_start",
     "decryption_failed",
     "diagnose",
     "encryption_failed",
     "read_status",
+    "require_signature",
 ]
 
 _MAX_STATUS_BYTES = 64 << 10
@@ -33,6 +36,12 @@ class Trouble(Enum):
     NO_INTEGRITY = auto()
     BAD_SIGNATURE = auto()
     DAMAGED = auto()
+
+
+class NotSigned(DamageError):
+    """A file has not the signature that was asked for."""
+
+    hint = "somebody may have put it there; without --sign-key nobody asks who"
 
 
 def read_status(status: BinaryIO) -> list[list[str]]:
@@ -56,6 +65,30 @@ def diagnose(status: list[list[str]], *, has_secret: bool) -> Trouble | None:
     if "PLAINTEXT" in words and any(_is_unprotected(line) for line in infos):
         return Trouble.NO_INTEGRITY
     return _diagnose_secret(words, errors, has_secret=has_secret)
+
+
+def require_signature(status: list[list[str]], signers: Collection[str]) -> None:
+    """Refuse what none of these keys has signed.
+
+    A key may have expired since; one that was revoked says nothing.
+
+    Args:
+        status: of a file that was decrypted without an error.
+        signers: fingerprints of keys, or of the primary keys they belong to.
+
+    Raises:
+        NotSigned: there is no signature, or it is by another key.
+    """
+    words = {line[0] for line in status}
+    valid = [line for line in status if line[0] == "VALIDSIG" and len(line) > 1]
+    if not valid:
+        unknown = "ERRSIG" in words
+        raise NotSigned("its signature is by another key" if unknown else "not signed")
+    if "REVKEYSIG" in words:
+        raise NotSigned("the key of its signature was revoked")
+    # Of a good signature gpg names the key, and last the primary key it belongs to.
+    if not all({line[1], line[-1]} & set(signers) for line in valid):
+        raise NotSigned("its signature is by another key")
 
 
 def decryption_failed(trouble: Trouble) -> ChunkvaultError:

@@ -6,7 +6,8 @@ set before. So an import that was interrupted goes on with the set it was at, an
 that is repeated adds only what is new.
 """
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,9 +15,10 @@ from typing import NamedTuple
 
 from chunkvault.duplicity.archive_reader import ArchiveReader
 from chunkvault.duplicity.chains import ArchiveListing, BackupSet, Chain, sort_files
-from chunkvault.duplicity.entries import PlainStream
+from chunkvault.duplicity.entries import PlainStream, VolumeSource
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg
+from chunkvault.duplicity.gpg_status import NotSigned
 from chunkvault.duplicity.import_records import (
     INCOMPLETE_TAG,
     ImportCounts,
@@ -33,6 +35,7 @@ from chunkvault.duplicity.imported import (
 )
 from chunkvault.duplicity.manifest import Manifest, decode_manifest
 from chunkvault.duplicity.names import parse_name
+from chunkvault.duplicity.set_attempts import SetParts, apply_set
 from chunkvault.duplicity.set_volumes import missing_volumes, set_volumes
 from chunkvault.duplicity.snapshot_root import (
     SetState,
@@ -46,8 +49,11 @@ from chunkvault.format.snapshot import Snapshot, StoredSnapshot
 from chunkvault.report import Problem, Progress, Reporter
 from chunkvault.repository import Repository
 from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.tree_writer import BlobSink
 
 __all__ = ["import_archive"]
+
+_TRIED_CHAINS = 6
 
 
 class _Origin(NamedTuple):
@@ -169,10 +175,9 @@ class _Import:
             manifest = self._read_manifest(one)
             origin = self._origin(manifest)
         except DamageError as error:
-            self._counts.damaged += 1
-            self._break(state, one, str(error), error.object_name)
+            self._give_up(state, one, error)
             return False
-        state.origin = state.origin or origin
+        self._compare_origin(state, one, origin)
         if self._is_known(state, origin, one) or self._is_ours(state, origin, manifest):
             return False
         if state.is_broken:
@@ -181,7 +186,10 @@ class _Import:
         if self._options.dry_run:
             self._look_at(one, manifest)
             return False
-        self._import(state, one, manifest, origin)
+        try:
+            self._import(state, one, manifest, origin)
+        except NotSigned as error:
+            self._give_up(state, one, error)
         return True
 
     def _is_known(self, state: _State, origin: _Origin | None, one: BackupSet) -> bool:
@@ -227,6 +235,22 @@ class _Import:
             folder = folder_path(manifest.folder)
         return _Origin(host or options.default_host, folder)
 
+    def _compare_origin(self, state: _State, one: BackupSet, origin: _Origin) -> None:
+        """Tell of a set that is of something else than its chain says it is.
+
+        Either duplicity was told to go on nevertheless (--allow-source-mismatch), or
+        the manifest is damaged: one for all to read has nothing to show that by.
+        """
+        if state.origin is not None and origin != state.origin:
+            text = (
+                f"backup of {utc(one.end)} is of another machine or folder than the"
+                f" one before: {origin.host}:{os.fsdecode(origin.folder)}"
+            )
+            self._reporter.problem(
+                Problem(b"", text, is_failure=False, object_name=one.manifest or "")
+            )
+        state.origin = origin
+
     def _look_at(self, one: BackupSet, manifest: Manifest) -> None:
         """What a dry run finds out about a set."""
         self._counts.imported += 1
@@ -244,21 +268,17 @@ class _Import:
             trees = TreeReader(self._repository.reader)
             before = state_of(trees, state.newest.snapshot)
         with self._repository.writer(workers=self._options.workers) as sink:
-            job = SetImport(
-                self._repository,
-                sink,
-                before,
+            job = apply_set(
+                SetParts(
+                    partial(self._volumes, one, manifest),
+                    self._signatures(one),
+                    manifest.lost,
+                ),
+                partial(self._start, one, origin, before, sink),
                 self._counts,
                 self._reporter,
                 self._progress,
-                time_s=one.end,
-                prefix=origin.folder,
-                list_entries=self._options.list_entries,
             )
-            prefixes = self._options.prefixes
-            volumes = set_volumes(self._archive, one, manifest, prefixes)
-            job.apply(volumes, self._signatures(one))
-            job.tell_lost(manifest.lost)
             after = job.finish()
             tree = store_root(sink, after.root, origin.folder)
         assert after.totals is not None, "whatever was imported was counted"
@@ -281,6 +301,41 @@ class _Import:
         self._counts.added_bytes += sink.totals.added_bytes
         self._counts.stored_bytes += sink.totals.stored_bytes
         self._counts.snapshots.append(state.newest.object_name)
+
+    def _start(
+        self,
+        one: BackupSet,
+        origin: _Origin,
+        before: SetState,
+        sink: BlobSink,
+        counts: ImportCounts,
+        reporter: Reporter,
+    ) -> SetImport:
+        return SetImport(
+            self._repository,
+            sink,
+            before,
+            counts,
+            reporter,
+            self._progress,
+            time_s=one.end,
+            prefix=origin.folder,
+            list_entries=self._options.list_entries,
+        )
+
+    def _volumes(
+        self,
+        one: BackupSet,
+        manifest: Manifest,
+        is_checked: bool,  # noqa: FBT001 - given by apply_set
+    ) -> Iterator[VolumeSource]:
+        return set_volumes(
+            self._archive,
+            one,
+            manifest,
+            self._options.prefixes,
+            is_checked=is_checked,
+        )
 
     def _signatures(
         self, one: BackupSet
@@ -317,6 +372,14 @@ class _Import:
         state.is_broken = True
         self._skip(one, reason, file_name)
 
+    def _give_up(self, state: _State, one: BackupSet, error: DamageError) -> None:
+        """Nothing of the set can be used."""
+        if isinstance(error, NotSigned):
+            self._counts.refused += 1
+        else:
+            self._counts.damaged += 1
+        self._break(state, one, str(error), error.object_name)
+
     def _skip(self, one: BackupSet, reason: str, file_name: str = "") -> None:
         self._counts.skipped += 1
         kind = "full" if one.is_full else "incremental"
@@ -327,10 +390,13 @@ class _Import:
 def _unlock(
     archive: ArchiveReader, listing: ArchiveListing, options: ImportOptions
 ) -> None:
-    for one in listing.sets[:1]:
-        parsed = parse_name(one.manifest or "", options.prefixes)
-        if one.manifest and parsed:
-            archive.unlock(one.manifest, parsed)
+    """Try a few: one may be damaged, and chains may have passphrases of their own."""
+    sets = listing.sets
+    ends = [chain.sets[-1] for chain in listing.chains[-_TRIED_CHAINS:]]
+    tried = [*reversed(ends), *sets[-2:-1], *sets[:1]]
+    names = dict.fromkeys(one.manifest for one in tried if one.manifest)
+    parsed = [(name, parse_name(name, options.prefixes)) for name in names]
+    archive.unlock((name, known) for name, known in parsed if known)
 
 
 def _require_sets(listing: ArchiveListing, folder: ArchiveFolder) -> None:

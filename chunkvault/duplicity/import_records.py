@@ -55,10 +55,19 @@ class ImportCounts:
     deleted: int = 0
     lost: int = 0
     damaged: int = 0
+    refused: int = 0
     read_bytes: int = 0
     added_bytes: int = 0
     stored_bytes: int = 0
     snapshots: list[str] = field(default_factory=list)
+
+    def add(self, of_set: "ImportCounts") -> None:
+        """Count what became of the entries and files of one set."""
+        self.stored += of_set.stored
+        self.changed += of_set.changed
+        self.deleted += of_set.deleted
+        self.lost += of_set.lost
+        self.damaged += of_set.damaged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +83,7 @@ class ImportSummary:
         entries_deleted: what sets say is gone.
         entries_lost: versions of paths that could not be read or rebuilt.
         damaged_files: files of the archive that are broken or missing.
+        sets_refused: of those skipped, the ones that are not signed as demanded.
         read_bytes: of the archive's volumes.
         added_bytes: content that was not stored before, trees included.
         stored_bytes: bytes put on the backend, after compression.
@@ -88,6 +98,7 @@ class ImportSummary:
     entries_deleted: int
     entries_lost: int
     damaged_files: int
+    sets_refused: int
     read_bytes: int
     added_bytes: int
     stored_bytes: int
@@ -105,6 +116,7 @@ def summarize(counts: ImportCounts) -> ImportSummary:
         entries_deleted=counts.deleted,
         entries_lost=counts.lost,
         damaged_files=counts.damaged,
+        sets_refused=counts.refused,
         read_bytes=counts.read_bytes,
         added_bytes=counts.added_bytes,
         stored_bytes=counts.stored_bytes,

@@ -18,6 +18,7 @@ from chunkvault.duplicity.entries import (
     joined,
     signature_entries,
 )
+from chunkvault.duplicity.gpg_status import NotSigned
 from chunkvault.duplicity.import_records import ImportCounts
 from chunkvault.duplicity.snapshot_root import SetState
 from chunkvault.duplicity.tree_merge import Misplaced, TreeMerge, totals_of
@@ -31,10 +32,14 @@ from chunkvault.snapshots.file_ranges import FileRanges
 from chunkvault.snapshots.tree_reader import TreeReader
 from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter
 
-__all__ = ["SetImport", "utc"]
+__all__ = ["InDoubt", "SetImport", "utc"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORDS = {Action.SNAPSHOT: "stored", Action.DIFF: "changed", Action.DELETED: "deleted"}
+
+
+class InDoubt(Exception):
+    """A volume that was trusted is not to be trusted: nothing of this may stay."""
 
 
 class SetImport:
@@ -86,11 +91,14 @@ class SetImport:
         self._list_entries = list_entries
         self._last: Path | None = None
         self._lost: Path | None = None
+        self._gaps: list[Gap] = []
 
     def apply(
         self,
         volumes: Iterator[VolumeSource],
         open_signatures: Callable[[], AbstractContextManager[PlainStream]] | None,
+        *,
+        trusts: bool,
     ) -> None:
         """Apply the volumes of the set, in their order.
 
@@ -98,17 +106,26 @@ class SetImport:
             volumes: that the manifest names.
             open_signatures: the sigtar of the set, if it has one: it tells what was
                 in a volume that cannot be read.
+            trusts: volumes are used before their hash is known, so that the first
+                one that is damaged ends it.
 
         Raises:
+            InDoubt: there is such a volume; only if ``trusts``.
+            NotSigned: a volume has not the signature that is asked for.
             WrongKey: the passphrase or key does not fit.
             BackendError: the repository or the archive does not answer.
         """
         with closing(iter(EntryReader(volumes))) as items:
             for item in items:
                 if isinstance(item, Gap):
-                    self._bridge(item, open_signatures)
+                    _require_no_doubt(item, trusts=trusts)
+                    self._gaps.append(item)
                 else:
+                    if self._gaps and not item.is_unsafe:
+                        self._bridge(item.path, open_signatures)
                     self._apply(item, self._make)
+        if self._gaps:
+            self._bridge(None, open_signatures)
 
     def tell_lost(self, paths: Sequence[bytes]) -> None:
         """Of these, an export by us could write nothing."""
@@ -211,29 +228,56 @@ class SetImport:
 
     def _bridge(
         self,
-        gap: Gap,
+        until: Path | None,
         open_signatures: Callable[[], AbstractContextManager[PlainStream]] | None,
     ) -> None:
-        """Make the best of a volume that cannot be read.
+        """Make the best of volumes that cannot be read.
 
-        The sigtar of the set has everything but the content of files.
+        The sigtar of the set has everything but the content of files. What is missing
+        lies between what was there before and what comes after, whatever a manifest
+        says.
+
+        Args:
+            until: the path that comes after; None at the end of the set.
+            open_signatures: the sigtar, if there is one.
         """
-        self._counts.damaged += 1
-        volume = gap.volume
-        if open_signatures is not None and volume.end is not None:
-            self._note(str(gap.error), volume.file_name)
-            try:
-                with open_signatures() as stream:
-                    for entry in self._missed(signature_entries(stream), volume.end):
-                        self._apply(entry, self._make_without_content)
-            except DamageError as error:
-                self._note(f"{error}; what else is lost has no name")
+        gaps, self._gaps = self._gaps, []
+        surplus = [gap for gap in gaps if gap.volume.is_surplus and open_signatures]
+        for gap in gaps:
+            if gap not in surplus:
+                self._tell_gap(gap, until, has_names=open_signatures is not None)
+        if open_signatures is None:
             return
-        self._note(f"{gap.error}; {_range(volume)} is lost or out of date")
+        missed = 0
+        try:
+            with open_signatures() as stream:
+                for entry in self._missed(signature_entries(stream), until):
+                    self._apply(entry, self._make_without_content)
+                    missed += 1
+        except DamageError as error:
+            self._note(f"{error}; what else is lost has no name")
+        for gap in surplus:
+            self._tell_surplus(gap, is_needed=missed > 0)
 
-    def _missed(self, entries: Iterator[Entry], end: Path) -> Iterator[Entry]:
+    def _tell_gap(self, gap: Gap, until: Path | None, *, has_names: bool) -> None:
+        self._counts.damaged += 1
+        text = str(gap.error)
+        if not has_names:
+            text += f"; {_range(gap.volume, self._last, until)} is lost or out of date"
+        self._note(text, gap.volume.file_name)
+
+    def _tell_surplus(self, gap: Gap, *, is_needed: bool) -> None:
+        """An interrupted backup may have left a volume that nothing needs."""
+        if is_needed:
+            self._counts.damaged += 1
+            self._note(str(gap.error))
+        else:
+            text = f"backup of {self._time}: {gap.error}, and nothing in it is missing"
+            self._reporter.problem(Problem(b"", text, is_failure=False))
+
+    def _missed(self, entries: Iterator[Entry], until: Path | None) -> Iterator[Entry]:
         for entry in entries:
-            if entry.path > end:
+            if until is not None and entry.path >= until:
                 return
             if self._last is None or entry.path > self._last:
                 yield entry
@@ -266,15 +310,31 @@ class SetImport:
             self._reporter.entry(_WORDS[entry.action], path)
 
 
+def _require_no_doubt(gap: Gap, *, trusts: bool) -> None:
+    if trusts and gap.volume.file_name:
+        raise InDoubt from gap.error
+    if isinstance(gap.error, NotSigned):
+        raise gap.error
+
+
 def utc(time_s: int) -> str:
     """A set's time for people."""
     return f"{_EPOCH + timedelta(seconds=time_s):%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _range(volume: VolumeSource) -> str:
-    if volume.start is None or volume.end is None:
-        return "what was in it"
-    return f"what was in it, from {_shown(volume.start)} to {_shown(volume.end)},"
+def _range(volume: VolumeSource, last: Path | None, until: Path | None) -> str:
+    """What was in a volume, by its manifest if that can be true."""
+    start, end = volume.start, volume.end
+    is_after = start is not None and (last is None or start >= last)
+    is_before = end is not None and (until is None or end <= until)
+    if is_after and is_before and start is not None and end is not None:
+        return f"what was in it, from {_shown(start)} to {_shown(end)},"
+    words = ["what was in it"]
+    if last is not None:
+        words.append(f"after {_shown(last)}")
+    if until is not None:
+        words.append(f"before {_shown(until)}")
+    return ", ".join(words) + ("," if len(words) > 1 else "")
 
 
 def _shown(path: Path) -> str:

@@ -9,7 +9,7 @@ import hashlib
 import io
 import os
 import tarfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from chunkvault.duplicity.folder import LocalFolder
@@ -20,7 +20,16 @@ from chunkvault.duplicity.names import format_set_time
 from chunkvault.report import SilentReporter
 from chunkvault.repository import Repository
 
-__all__ = ["DIRECTORY", "HOST", "T0", "import_from", "member", "tar", "write_set"]
+__all__ = [
+    "DIRECTORY",
+    "HOST",
+    "T0",
+    "import_from",
+    "member",
+    "seal",
+    "tar",
+    "write_set",
+]
 
 T0 = 1_700_000_000
 HOST = "archived"
@@ -101,6 +110,29 @@ def write_set(
         (folder / f"{new}.{times}.sigtar").write_bytes(tar(signatures))
     (folder / f"{head}.{times}.manifest").write_text("\n".join(lines) + "\n")
     return paths
+
+
+def seal(folder: Path, options: Callable[[str], GpgOptions]) -> None:
+    """Encrypt an archive that `write_set` has written.
+
+    Args:
+        folder: where it is.
+        options: how each file is encrypted, by its name.
+    """
+    hashes: dict[str, str] = {}
+    names = sorted(os.listdir(folder), key=lambda name: "manifest" in name)
+    for name in names:
+        text = (folder / name).read_bytes()
+        for old, new in hashes.items():
+            text = text.replace(old.encode(), new.encode())
+        with (
+            open(folder / f"{name}.gpg", "wb") as file,
+            Gpg(options(name)).encrypt(file.write) as out,
+        ):
+            out.write(text)
+        sealed = (folder / f"{name}.gpg").read_bytes()
+        hashes[hashlib.sha1(text).hexdigest()] = hashlib.sha1(sealed).hexdigest()
+        (folder / name).unlink()
 
 
 def import_from(

@@ -2,6 +2,7 @@
 
 import os
 from argparse import ArgumentParser, Namespace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.archive_options import (
@@ -13,9 +14,10 @@ from chunkvault.cli.archive_options import (
 from chunkvault.cli.context import Context
 from chunkvault.cli.memory import remember_snapshots
 from chunkvault.cli.output import count, human_duration, human_size
-from chunkvault.errors import DamageError, UsageError
+from chunkvault.errors import DamageError, TamperingSuspected, UsageError
 
 if TYPE_CHECKING:
+    from chunkvault.duplicity.gpg import GpgOptions
     from chunkvault.duplicity.import_records import ImportOptions, ImportSummary
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
@@ -35,7 +37,8 @@ The passphrase is asked for if it is needed, or comes from --passphrase-file,
 Exit code 3: some backups could not be imported, because duplicity had not finished
 them, or what they build on is gone. Exit code 20: files of the archive are damaged or
 missing; what that costs is named, the rest is imported, and the snapshots that lack
-something have the tag 'incomplete'.
+something have the tag 'incomplete'. Exit code 21: with --sign-key, backups are not
+signed by that key; they and what builds on them are left out.
 
 examples:
   chunkvault import duplicity /mnt/old-backups
@@ -76,6 +79,11 @@ def add_arguments(parser: ArgumentParser) -> None:
         help="a tag besides 'imported'; may be given several times",
     )
     add_gpg_arguments(parser)
+    parser.add_argument(
+        "--sign-key",
+        metavar="ID",
+        help="refuse what is not signed by this key",
+    )
     add_prefix_arguments(parser)
 
 
@@ -87,7 +95,7 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.duplicity.gpg import Gpg
     from chunkvault.duplicity.import_archive import import_archive
 
-    gpg = Gpg(gpg_options(arguments, context))
+    gpg = Gpg(_gpg_options(arguments, context))
     options = _read_options(arguments, context)
     ask = ask_passphrase if gpg.options.passphrase is None else None
     lists_entries = options.list_entries or options.dry_run
@@ -101,9 +109,20 @@ def run(arguments: Namespace, context: Context) -> int:
     lines = _lines(summary, context, dry_run=options.dry_run)
     ids = [name.rpartition("-")[2] for name in summary.snapshots]
     show(summary, lines, context, snapshots=ids)
+    if summary.sets_refused:
+        return TamperingSuspected.exit_code
     if summary.entries_lost or summary.damaged_files:
         return DamageError.exit_code
     return 3 if summary.sets_skipped else 0
+
+
+def _gpg_options(arguments: Namespace, context: Context) -> "GpgOptions":
+    from chunkvault.duplicity.gpg_keys import fingerprints
+
+    options = gpg_options(arguments, context)
+    if arguments.sign_key is None:
+        return options
+    return replace(options, signers=fingerprints(options, arguments.sign_key))
 
 
 def _read_options(arguments: Namespace, context: Context) -> "ImportOptions":
@@ -149,6 +168,9 @@ def _lines(summary: "ImportSummary", context: Context, *, dry_run: bool) -> list
             f" {human_size(summary.stored_bytes)} stored,"
             f" in {human_duration(context.elapsed_s)}",
         ]
+    if summary.sets_refused:
+        refused = count(summary.sets_refused, "backup")
+        lines.append(f"note      {refused} refused: not signed as demanded")
     if summary.damaged_files:
         files = count(summary.damaged_files, "file")
         lines.append(f"note      {files} of the archive damaged or missing")

@@ -22,10 +22,16 @@ def reader(tmp_path, *, ask=None, **options):
     return ArchiveReader(folder, Gpg(GpgOptions(**options)), ask)
 
 
-def read_volume(tmp_path, name, **hashes):
+@pytest.fixture(params=[False, True], ids=["used on trust", "checked first"])
+def is_checked(request):
+    return request.param
+
+
+def read_volume(tmp_path, name, is_checked, **hashes):
     record = VolumeRecord(1, b".", None, b".", None, **({"sha1": None} | hashes))
     archive = reader(tmp_path)
-    with archive.open_volume(name, parse_name(name), record) as stream:
+    parsed = parse_name(name)
+    with archive.open_volume(name, parsed, record, is_checked=is_checked) as stream:
         data = b"".join(iter(lambda: stream.read(1000), b""))
         stream.finish()
         return data
@@ -70,34 +76,34 @@ def test_a_document_that_expands_without_end_is_not_held(tmp_path):
         reader(tmp_path).read_document(name, parse_name(name), limit=1_000_000)
 
 
-def test_a_volume_that_expands_without_end_is_left(tmp_path, monkeypatch):
+def test_a_volume_that_expands_without_end_is_left(tmp_path, monkeypatch, is_checked):
     monkeypatch.setattr(archive_reader, "_MAX_STREAM_BYTES", 1_000_000)
     name = f"{VOLUME}.gz"
     data = gzip.compress(bytes(30_000_000))
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DamageError, match="more than any volume"):
-        read_volume(tmp_path, name, sha1=hashlib.sha1(data).digest())
+        read_volume(tmp_path, name, is_checked, sha1=hashlib.sha1(data).digest())
 
 
 @pytest.mark.parametrize("kind", ["sha1", "md5"])
-def test_nothing_of_a_volume_with_another_hash_is_used(tmp_path, kind):
+def test_nothing_of_a_volume_with_another_hash_is_used(tmp_path, kind, is_checked):
     (tmp_path / VOLUME).write_bytes(b"data" * 1000)
     right = hashlib.new(kind, b"data" * 1000).digest()
-    assert read_volume(tmp_path, VOLUME, **{kind: right}) == b"data" * 1000
+    assert read_volume(tmp_path, VOLUME, is_checked, **{kind: right}) == b"data" * 1000
     with pytest.raises(DamageError, match=f"its {kind.upper()} is not that"):
-        read_volume(tmp_path, VOLUME, **{kind: right[::-1]})
+        read_volume(tmp_path, VOLUME, is_checked, **{kind: right[::-1]})
 
 
-def test_a_missing_volume_is_damage_that_names_it(tmp_path):
+def test_a_missing_volume_is_damage_that_names_it(tmp_path, is_checked):
     with pytest.raises(DamageError, match="is missing") as caught:
-        read_volume(tmp_path, VOLUME, sha1=bytes(20))
+        read_volume(tmp_path, VOLUME, is_checked, sha1=bytes(20))
     assert caught.value.object_name == VOLUME
 
 
 @pytest.mark.parametrize("change", [lambda data: data[:-5], lambda data: b"no gzip"])
-def test_broken_gzip_is_damage_and_stays_so(tmp_path, change):
+def test_broken_gzip_is_damage_and_stays_so(tmp_path, change, is_checked):
     name = f"{VOLUME}.gz"
     data = change(gzip.compress(b"data" * 1000))
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DamageError, match=r"difftar\.gz: gzip cannot expand"):
-        read_volume(tmp_path, name, sha1=hashlib.sha1(data).digest())
+        read_volume(tmp_path, name, is_checked, sha1=hashlib.sha1(data).digest())

@@ -1,0 +1,199 @@
+"""Archives that are signed, are not, or only look like it: what the command does."""
+
+import os
+import subprocess
+import tempfile
+
+import pytest
+
+from chunkvault.duplicity.gpg import GpgOptions
+from tests.support.command import Program
+from tests.support.difftars import DIRECTORY, T0, seal, write_set
+
+OURS, OTHER = "ours@example.org", "other@example.org"
+ROOT = {"snapshot/./": DIRECTORY}
+
+
+def gpg(home, *words, **options):
+    run = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback"]
+    run += ["--passphrase", "kp", *words]
+    return subprocess.run(run, check=True, capture_output=True, **options).stdout
+
+
+@pytest.fixture(scope="module")
+def homes():
+    """Folders of keys: one has all, one no secret ones, one only the one of OURS."""
+    with (
+        tempfile.TemporaryDirectory(prefix="gpg") as full,
+        tempfile.TemporaryDirectory(prefix="gpg") as without_other,
+        tempfile.TemporaryDirectory(prefix="gpg") as public,
+    ):
+        for name in (OURS, OTHER):
+            gpg(full, "--quick-gen-key", name, "future-default", "default", "0")
+        gpg(public, "--import", input=gpg(full, "--export"))
+        gpg(without_other, "--import", input=gpg(full, "--export-secret-keys", OURS))
+        yield {"full": full, "without other": without_other, "public": public}
+        for home in (full, public, without_other):
+            kill = ["gpgconf", "--homedir", home, "--kill", "gpg-agent"]
+            subprocess.run(kill, check=True, capture_output=True)
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A full set and an increment."""
+    folder = tmp_path / "archive"
+    write_set(folder, [ROOT | {"snapshot/a": b"old"}])
+    write_set(folder, [{"snapshot/b": b"new"}], start=T0, end=T0 + 1)
+    return folder
+
+
+@pytest.fixture
+def run(tmp_path, archive):
+    """Imports, and gives the exit code, the messages, and how many snapshots."""
+    top = tmp_path / "us"
+    top.mkdir()
+    (top / "device.key").write_bytes(b"k" * 32)
+    os.chmod(top / "device.key", 0o600)
+    program = Program(top)
+    assert program.run("init").returncode == 0
+
+    def run(*words, secret="kp", **variables):
+        program.environment.update(variables)
+        if secret is not None:
+            program.environment["PASSPHRASE"] = secret
+        done = program.run("import", "duplicity", archive, *words)
+        return done.returncode, done.stderr, len(program.json("snapshots"))
+
+    return run
+
+
+def keyed(home, sign_key=OURS, **options):
+    fields = {"passphrase": b"kp", "home": os.fsencode(home), "recipients": (OURS,)}
+    return GpgOptions(sign_key=sign_key, **(fields | options))
+
+
+def test_what_the_key_has_signed_is_imported(homes, archive, run):
+    seal(archive, lambda _: keyed(homes["full"]))
+    done = run("--gpg-home", homes["full"], "--sign-key", OURS)
+    assert done == (0, "", 2)
+
+
+@pytest.mark.parametrize("sign_key", [None, OTHER])
+@pytest.mark.parametrize("unsigned", [".manifest", ".vol1."])
+def test_an_increment_that_the_key_has_not_signed_is_refused(
+    homes, archive, run, sign_key, unsigned
+):
+    def options(name):
+        is_odd = "duplicity-inc" in name and unsigned in name
+        return keyed(homes["full"], sign_key if is_odd else OURS)
+
+    seal(archive, options)
+    code, said, snapshots = run("--gpg-home", homes["full"], "--sign-key", OURS)
+    assert (code, snapshots) == (21, 1)
+    assert "incremental backup of 2023-11-14 22:13:21 UTC is not imported" in said
+    assert ("its signature is by another key" if sign_key else "not signed") in said
+    # Nobody who does not ask for a signature is told.
+    assert run("--gpg-home", homes["full"]) == (0, "", 2)
+
+
+def test_what_builds_on_a_refused_backup_is_left_out(homes, archive, run):
+    seal(archive, lambda name: keyed(homes["full"], None if "full" in name else OURS))
+    code, said, snapshots = run("--gpg-home", homes["full"], "--sign-key", OURS)
+    assert (code, snapshots) == (21, 0)
+    assert "what it builds on could not be read" in said
+
+
+def test_an_archive_for_all_to_read_has_no_signature(homes, run):
+    code, said, snapshots = run("--gpg-home", homes["full"], "--sign-key", OURS)
+    assert (code, snapshots) == (21, 0)
+    assert "it is not encrypted, and so not signed either" in said
+
+
+def test_a_key_that_is_not_there_is_told_at_once(homes, archive, run):
+    seal(archive, lambda _: keyed(homes["full"]))
+    code, said, _ = run("--gpg-home", homes["without other"], "--sign-key", OTHER)
+    assert code == 12
+    assert f"gpg has no key '{OTHER}' to check signatures with" in said
+    code, said, _ = run("--gpg-home", homes["full"], "--sign-key", "example.org")
+    assert code == 2
+    assert "gpg has 2 keys for 'example.org'" in said
+    assert run("--sign-key", "--version")[0] == 2
+
+
+def test_a_signature_by_an_unknown_key_matters_only_if_one_is_asked_for(
+    homes, archive, run
+):
+    seal(archive, lambda _: keyed(homes["full"], OTHER))
+    home = ("--gpg-home", homes["without other"])
+    assert run(*home, "--sign-key", OURS)[::2] == (21, 0)
+    assert run(*home) == (0, "", 2)
+
+
+def test_a_key_that_was_revoked_proves_nothing(homes, archive, run):
+    seal(archive, lambda _: keyed(homes["full"]))
+    with tempfile.TemporaryDirectory(prefix="gpg") as home:
+        gpg(home, "--import", input=gpg(homes["full"], "--export-secret-keys", OURS))
+        found = gpg(home, "--list-keys", "--with-colons").decode().split("fpr:")[1]
+        fingerprint = found.split("\n", 1)[0].strip(":")
+        path = f"{homes['full']}/openpgp-revocs.d/{fingerprint}.rev"
+        with open(path, "rb") as file:
+            revocation = file.read().replace(b":-----BEGIN", b"-----BEGIN")
+        gpg(home, "--import", input=revocation)
+        code, said, snapshots = run("--gpg-home", home, "--sign-key", OURS)
+        kill = ["gpgconf", "--homedir", home, "--kill", "gpg-agent"]
+        subprocess.run(kill, check=True, capture_output=True)
+    assert (code, snapshots) == (21, 0)
+    assert "the key of its signature was revoked" in said
+
+
+@pytest.mark.parametrize(
+    ("home", "secret", "message"),
+    [
+        ("full", "wrong", "gpg does not accept the passphrase"),
+        ("full", None, "gpg needs a passphrase to decrypt"),
+        ("public", "kp", "gpg has no secret key to decrypt with"),
+    ],
+)
+def test_a_key_that_does_not_open_the_archive_is_told(
+    homes, archive, run, home, secret, message
+):
+    seal(archive, lambda _: keyed(homes["full"]))
+    kill = ["gpgconf", "--homedir", homes["full"], "--kill", "gpg-agent"]
+    subprocess.run(kill, check=True, capture_output=True)
+    code, said, snapshots = run("--gpg-home", homes[home], secret=secret)
+    assert (code, snapshots) == (12, 0)
+    assert message in said
+    assert "hint: " in said
+
+
+@pytest.mark.parametrize("secret", ["wrong", None])
+def test_a_passphrase_that_does_not_open_the_archive_is_told(archive, run, secret):
+    options = GpgOptions(passphrase=b"kp", s2k_count=65536)
+    seal(archive, lambda _: options)
+    code, said, snapshots = run(secret=secret)
+    assert (code, snapshots) == (12, 0)
+    assert "passphrase" in said
+    assert run(secret="kp") == (0, "", 2)
+
+
+def test_a_program_that_is_not_there_is_told(archive, run):
+    seal(archive, lambda _: GpgOptions(passphrase=b"kp", s2k_count=65536))
+    code, said, _ = run("--gpg-program", "/no/such/gpg")
+    assert code == 2
+    assert "the program /no/such/gpg is not there" in said
+    assert "install GnuPG" in said
+
+
+def test_chains_with_passphrases_of_their_own_are_imported_one_by_one(archive, run):
+    write_set(archive, [ROOT | {"snapshot/c": b"later"}], end=T0 + 9)
+
+    def options(name):
+        word = b"second" if "20231114T221329Z" in name else b"first"
+        return GpgOptions(passphrase=word, s2k_count=65536)
+
+    seal(archive, options)
+    code, said, snapshots = run(secret="second")
+    assert (code, snapshots) == (20, 1)
+    assert "which opened other files: it is damaged, or was encrypted otherwise" in said
+    code, said, snapshots = run(secret="first")
+    assert (code, snapshots) == (20, 3)
