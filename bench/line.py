@@ -28,7 +28,8 @@ from statistics import median
 
 import boto3
 from botocore.config import Config
-from measuring import measure
+
+from bench.measuring import measure
 
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))

@@ -6,12 +6,15 @@ from chunkvault.backends.pace import SLICE_BYTES, Pace
 
 __all__ = ["Body"]
 
+_PIECE_BYTES = 256 << 10
+"""What is sent at once without a rate: a socket may take its whole timeout for it."""
+
 
 class Body:
     """A buffer to be read like a file, piece by piece and without a copy of all.
 
     An SDK may read it twice: to sign it, and to send it. Only what is sent keeps the
-    pace, which is what `begin_sending` tells.
+    pace: what `pieces` gives, or what is read after `begin_sending`.
 
     Attributes:
         size: in bytes.
@@ -30,6 +33,14 @@ class Body:
     def begin_sending(self) -> None:
         """From here on what is read goes over the wire."""
         self._is_sending = True
+
+    def pieces(self) -> Iterator[memoryview]:
+        """All of it once, as it goes over the wire: at the pace, without a copy."""
+        step = SLICE_BYTES if self._pace.is_limited else _PIECE_BYTES
+        for start in range(0, self.size, step):
+            piece = self._view[start : start + step]
+            self._pace.take(len(piece))
+            yield piece
 
     def read(self, amount: int = -1) -> bytes:
         """The next bytes; empty at the end."""

@@ -6,16 +6,15 @@ What is deleted in a bucket with versions stays as an old version until a rule o
 the bucket removes it.
 """
 
-from base64 import b64encode
 from collections.abc import Iterator
 from datetime import datetime
-from hashlib import md5
 from threading import Lock
 
 from chunkvault.backends.base import Backend, ObjectInfo, check_name, require_name
 from chunkvault.backends.body import Body
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.ranges import parse_content_range, range_header
+from chunkvault.backends.s3_checksums import checksum_arguments
 from chunkvault.backends.s3_client import Answer, S3Client, S3Refused
 from chunkvault.backends.s3_multipart import abort_uploads, upload_in_parts
 from chunkvault.backends.s3_place import S3Place, parse_place
@@ -53,7 +52,6 @@ class S3Backend:
         self._options = options
         self._client = S3Client(place, options)
         self._conditional = True  # until the server says that it cannot
-        self._send_md5 = False  # until the server says that it must
         self._told_about_versions = False
         self._lock = Lock()
 
@@ -151,14 +149,14 @@ class S3Backend:
             memoryview(data).cast("B"),
             self._options.upload_pace,
             arguments,
+            keeps_checksums=self._place.checksums,
         )
 
     def _put_arguments(self, data: bytes | bytearray | memoryview) -> Answer:
         arguments = self._class_arguments(memoryview(data).nbytes)
         if self._conditional:
             arguments["IfNoneMatch"] = "*"
-        if self._send_md5:
-            arguments["ContentMD5"] = _md5(data)
+        arguments |= checksum_arguments(data, is_kept=self._place.checksums)
         return arguments
 
     def _class_arguments(self, size: int) -> Answer:
@@ -170,9 +168,6 @@ class S3Backend:
         """Whether the same may succeed now that the server's ways are known."""
         if refused.refusal.is_unsupported and "IfNoneMatch" in arguments:
             self._conditional = False
-            return True
-        if refused.refusal.wants_checksum and "ContentMD5" not in arguments:
-            self._send_md5 = True
             return True
         return False
 
@@ -242,8 +237,3 @@ def _objects(page: Answer, root: str, prefix: str) -> Iterator[ObjectInfo]:
         name = key.removeprefix(root)
         if key.startswith(root + prefix) and check_name(name):
             yield ObjectInfo(name, line["Size"])
-
-
-def _md5(data: bytes | bytearray | memoryview) -> str:
-    """For the server to compare with; it protects against accidents only."""
-    return b64encode(md5(data, usedforsecurity=False).digest()).decode()

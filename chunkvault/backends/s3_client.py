@@ -153,7 +153,8 @@ class S3Client:
         if limit is None and not pace.is_limited:
             return bytes(body.read())
         pieces, left = [], sys.maxsize if limit is None else limit
-        while left and (piece := body.read(min(left, SLICE_BYTES))):
+        step = SLICE_BYTES if pace.is_limited else left
+        while left and (piece := body.read(min(left, step))):
             pace.take(len(piece))
             pieces.append(piece)
             left -= len(piece)

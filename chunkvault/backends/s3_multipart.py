@@ -11,6 +11,7 @@ from typing import Any
 
 from chunkvault.backends.body import Body
 from chunkvault.backends.pace import Pace
+from chunkvault.backends.s3_checksums import algorithm_arguments, checksum_arguments
 from chunkvault.errors import BackendError, ObjectNotFound
 
 __all__ = ["abort_uploads", "upload_in_parts"]
@@ -23,7 +24,12 @@ _MAX_PARTS = 10_000
 
 
 def upload_in_parts(
-    ask: Ask, data: memoryview, pace: Pace, arguments: dict[str, Any]
+    ask: Ask,
+    data: memoryview,
+    pace: Pace,
+    arguments: dict[str, Any],
+    *,
+    keeps_checksums: bool,
 ) -> None:
     """Send an object part by part; whole or absent also when this is interrupted.
 
@@ -32,14 +38,22 @@ def upload_in_parts(
         data: all of it; only views of it are made.
         pace: at which it is sent.
         arguments: for the object, such as its class.
+        keeps_checksums: whether the server has checksums of its own.
 
     Raises:
         BackendError: a part could not be sent; the others are removed.
     """
+    arguments = arguments | algorithm_arguments(is_kept=keeps_checksums)
     upload = ask("create_multipart_upload", **arguments)["UploadId"]
     try:
         parts = [
-            _send(ask, upload, number, part, pace)
+            _send(
+                ask,
+                Body(part, pace),
+                UploadId=upload,
+                PartNumber=number,
+                **checksum_arguments(part, is_kept=keeps_checksums),
+            )
             for number, part in enumerate(_cut(data), 1)
         ]
         ask(
@@ -86,15 +100,11 @@ def _cut(data: memoryview) -> Iterator[memoryview]:
     return (data[start : start + step] for start in range(0, len(data), step))
 
 
-def _send(
-    ask: Ask, upload: str, number: int, part: memoryview, pace: Pace
-) -> dict[str, Any]:
-    answer = ask(
-        "upload_part", UploadId=upload, PartNumber=number, Body=Body(part, pace)
-    )
+def _send(ask: Ask, body: Body, **which: object) -> dict[str, Any]:
+    answer = ask("upload_part", Body=body, **which)
     checksums = {key: answer[key] for key in answer if key.startswith("Checksum")}
     checksums.pop("ChecksumType", None)
-    return {"PartNumber": number, "ETag": answer["ETag"], **checksums}
+    return {"PartNumber": which["PartNumber"], "ETag": answer["ETag"], **checksums}
 
 
 def _uploads(ask: Ask, prefix: str) -> Iterator[dict[str, Any]]:

@@ -106,11 +106,6 @@ class Refusal:
         """The server does not know what was asked for, such as a condition."""
         return self.status == 501
 
-    @property
-    def wants_checksum(self) -> bool:
-        """A bucket with object lock takes nothing without a checksum."""
-        return self.status == 400 and "content-md5" in self.message.lower()
-
 
 def refusal_error(refusal: Refusal, what: str, where: str) -> BackendError:
     """The error that a refusal means.

@@ -7,13 +7,14 @@ the metadata of a machine. They are never shown.
 from collections.abc import Mapping
 from typing import Any
 
-from botocore.awsrequest import AWSPreparedRequest
+from botocore.awsrequest import AWSPreparedRequest, AWSRequest
 from botocore.client import BaseClient
 from botocore.config import Config
 from botocore.loaders import create_loader
 from botocore.session import Session
 
 from chunkvault.backends.body import Body
+from chunkvault.backends.s3_checksums import CRC_HEADER
 from chunkvault.backends.s3_place import S3Place
 
 __all__ = ["create_client"]
@@ -24,6 +25,7 @@ _LOADER = create_loader()
 _CONNECT_S = 15
 _READ_S = 60
 _DEFAULT_REGION = "us-east-1"
+_UPLOADS = ("PutObject", "UploadPart")
 _SETTINGS = {
     "config_file": "AWS_CONFIG_FILE",
     "credentials_file": "AWS_SHARED_CREDENTIALS_FILE",
@@ -55,7 +57,9 @@ def create_client(
         config=_config(place, connections),
     )
     client.meta.events.register("before-call.s3", _expect_nothing)
-    client.meta.events.register("before-send.s3", _begin_sending)
+    client.meta.events.register("before-send.s3", _send_in_pieces)
+    for operation in _UPLOADS:
+        client.meta.events.register(f"before-sign.s3.{operation}", _hash_once)
     return client
 
 
@@ -87,8 +91,8 @@ def _region(session: Session, environment: Mapping[str, str]) -> str:
 
 
 def _config(place: S3Place, connections: int) -> Config:
-    # Servers that are not Amazon's refuse the SDK's own checksums over TLS. There
-    # the signature covers the content, so that it is verified all the same.
+    # Servers that are not Amazon's refuse the SDK's own checksums over TLS. Uploads
+    # have a checksum of ours; of the rest the signature covers the content.
     checksums = "when_supported" if place.checksums else "when_required"
     return Config(
         connect_timeout=_CONNECT_S,
@@ -111,7 +115,20 @@ def _expect_nothing(params: dict[str, Any], **_: object) -> None:
     params["headers"].pop("Expect", None)
 
 
-def _begin_sending(request: AWSPreparedRequest, **_: object) -> None:
+def _hash_once(request: AWSRequest, **_: object) -> None:
+    """Sign the checksum of what is sent, and not the SHA-256 of the same bytes.
+
+    A header with a checksum is signed, and the server compares it with what comes:
+    SHA-256 would be twice as much work for both sides as MD5 is, for nothing.
+    """
+    is_secret = request.url.startswith("https:") and CRC_HEADER in request.headers
+    if is_secret or "Content-MD5" in request.headers:
+        unsigned = Config(s3={"payload_signing_enabled": False})
+        config = request.context["client_config"]
+        request.context["client_config"] = config.merge(unsigned)
+
+
+def _send_in_pieces(request: AWSPreparedRequest, **_: object) -> None:
     """The signature is made: what is read now goes over the wire."""
     if isinstance(request.body, Body):
-        request.body.begin_sending()
+        request.body = request.body.pieces()

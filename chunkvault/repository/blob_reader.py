@@ -24,11 +24,14 @@ __all__ = ["BlobReader"]
 _CACHE_BYTES = 32 << 20
 _UNSPLIT_FRAMES = 8
 _MAX_NEIGHBOURS = 50_000
-_RANGE_BYTES = 4 << 20
+_RANGE_BYTES = 8 << 20
 """Frames that follow each other are read in ranges up to this."""
 
+_RANGE_PLAIN_BYTES = 16 << 20
+"""The same of what they hold: several ranges are in memory at once."""
 
-_Frames = list[tuple[FrameLocation, bytes | DamageError]]
+
+_Frame = tuple[FrameLocation, bytes | DamageError]
 
 
 class BlobReader:
@@ -188,14 +191,19 @@ class BlobReader:
 
         Frames that follow each other in a volume come in one ranged read. One
         that is damaged or missing comes as its error, and the others go on.
-        Ahead of the caller at most ``connections`` ranges are read, 4 MiB each.
+        Ahead of the caller at most ``connections`` ranges are read, 8 MiB each, of
+        frames that hold 16 MiB at most. Where it is one range, its frames are
+        opened as they are asked for.
         """
         groups = list(_adjacent(frames))
         ahead = min(self.connections, len(groups))
-        threads = ahead if ahead > 1 else 0
-        with closing(map_ordered(self._read_group, groups, threads, ahead)) as done:
-            for group in done:
-                yield from group
+        if ahead <= 1:
+            for group in groups:
+                yield from self._open_group(group)
+            return
+        with closing(map_ordered(self._read_group, groups, ahead, ahead)) as done:
+            for opened in done:
+                yield from opened
 
     def read_frame(self, frame: FrameLocation) -> bytes:
         """The content of one frame.
@@ -298,14 +306,15 @@ class BlobReader:
                 f"volume {name} holds a broken delta", object_name=name
             ) from error
 
-    def _read_group(self, group: Sequence[FrameLocation]) -> _Frames:
+    def _read_group(self, group: Sequence[FrameLocation]) -> list[_Frame]:
+        return list(self._open_group(group))
+
+    def _open_group(self, group: Sequence[FrameLocation]) -> Iterator[_Frame]:
         kept = [self._kept(frame) for frame in group]
         stored = b"" if None not in kept else self._read_range(group)
         start = group[0].offset
-        return [
-            (frame, content or self._opened(frame, start, stored))
-            for frame, content in zip(group, kept, strict=True)
-        ]
+        for frame, content in zip(group, kept, strict=True):
+            yield frame, content or self._opened(frame, start, stored)
 
     def _read_range(self, group: Sequence[FrameLocation]) -> bytes | DamageError:
         first, last = group[0], group[-1]
@@ -379,10 +388,12 @@ def _key(frame: FrameLocation) -> tuple[bytes, int]:
 
 def _adjacent(frames: Sequence[FrameLocation]) -> Iterator[list[FrameLocation]]:
     group: list[FrameLocation] = []
+    plain_bytes = 0
     for frame in frames:
-        if group and not _follows(group, frame):
+        plain_bytes += frame.plain_length
+        if group and not (_follows(group, frame) and plain_bytes <= _RANGE_PLAIN_BYTES):
             yield group
-            group = []
+            group, plain_bytes = [], frame.plain_length
         group.append(frame)
     if group:
         yield group

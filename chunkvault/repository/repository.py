@@ -325,7 +325,12 @@ def open_repository(
         unlocked = unlock_known(backend, secret, *known)
         if unlocked is not None:
             return Repository(
-                backend, *unlocked, extra_verify=extra_verify, runs=recollection.runs
+                backend,
+                *unlocked,
+                extra_verify=extra_verify,
+                bases=bases,
+                runs=recollection.runs,
+                connections=connections,
             )
     expected, problem = _read_config(backend)
     if problem is not None:

@@ -36,13 +36,16 @@ def edit(file, source):
     file.write_bytes(content)
 
 
-def take(backend, source, at, cache):
+def take(backend, source, at, cache, recollection=None):
     """A backup as on a remote store; what it read of chunks, what it stored."""
     recording = RecordingBackend(backend)
     before = sum(info.size for info in backend.list("chunks/"))
     store = cached(recording, os.fsencode(cache)) if cache else recording
     store, bases = remote(store, cache and os.fsencode(cache))
-    with open_repository(store, KEY, bases=bases) as repository:
+    with open_repository(
+        store, KEY, bases=bases, recollection=recollection, connections=3
+    ) as repository:
+        assert repository.connections == 3
         back_up(repository, source, at=at)
         assert not repository.index.missing_volumes
     read = [
@@ -72,6 +75,17 @@ def test_bases_come_from_what_this_machine_has_stored(backend, source, tmp_path)
         assert read == 0
         assert stored < SIZE / 50
     assert run_check(backend).exit_code == 0
+
+
+def test_nothing_is_fetched_either_where_the_names_are_remembered(
+    backend, source, tmp_path
+):
+    take(backend, source, 1, None)
+    known = open_small(backend)
+    list(known.index.runs)
+    edit(source / "file", random.Random(3))
+    read, _ = take(backend, source, 2, None, known.recollection)
+    assert read == 0
 
 
 @pytest.mark.parametrize("cache", ["other", None])

@@ -20,7 +20,12 @@ from chunkvault.workers import WorkerGroup
 
 __all__ = ["write_files"]
 
-_BATCH_BYTES = 4 << 20
+_BATCH_BYTES = 5 << 20
+"""Frames of so much content, so that all threads have something to do."""
+
+_FAR_BATCH_BYTES = 8 << 20
+"""As they are stored: so many come in one request."""
+
 _BATCH_PIECES = 4096
 _BATCH_FRAMES = 16
 
@@ -37,7 +42,8 @@ def write_files(job: Job) -> None:
     # A thread that waits for a far storage leaves its processor to the others.
     workers = job.options.workers and job.options.workers + job.repository.connections
     with WorkerGroup(workers, 2 * workers) as group:
-        for batch in _batches(job.plan.groups()):
+        is_far = bool(job.repository.connections)
+        for batch in _batches(job.plan.groups(), is_far=is_far):
             group.submit(writer.write, batch)
 
 
@@ -79,18 +85,29 @@ def _gather_deltas(job: Job) -> None:
         job.tally.read_bytes += read_bytes
 
 
-def _batches(groups: Iterator[PieceGroup]) -> Iterator[list[PieceGroup]]:
+def _batches(
+    groups: Iterator[PieceGroup], *, is_far: bool
+) -> Iterator[list[PieceGroup]]:
+    """What is read and written in one go; of a far storage, what one request brings."""
+    limit = _FAR_BATCH_BYTES if is_far else _BATCH_BYTES
     batch: list[PieceGroup] = []
-    plain_bytes = pieces = 0
+    size = pieces = 0
     for group in groups:
-        batch.append(group)
-        pieces += len(group.pieces)
-        plain_bytes += group.frame.plain_length if group.frame else 0
-        if plain_bytes >= _BATCH_BYTES or pieces >= _BATCH_PIECES:
+        length = _length(group.frame, is_far=is_far)
+        if batch and (size + length > limit or pieces >= _BATCH_PIECES):
             yield batch
-            batch, plain_bytes, pieces = [], 0, 0
+            batch, size, pieces = [], 0, 0
+        batch.append(group)
+        size += length
+        pieces += len(group.pieces)
     if batch:
         yield batch
+
+
+def _length(frame: FrameLocation | None, *, is_far: bool) -> int:
+    if frame is None:
+        return 0
+    return frame.stored_length if is_far else frame.plain_length
 
 
 @dataclass(slots=True)

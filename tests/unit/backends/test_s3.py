@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from chunkvault.backends import s3
 from chunkvault.backends.base import ObjectInfo
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.pace import Pace
@@ -201,13 +202,36 @@ def test_a_bucket_with_object_lock_keeps_what_is_deleted(
     backend.close()
 
 
-def test_a_checksum_is_sent_from_when_the_server_asks_for_it(proxied, proxy, options):
-    asks = xml("InvalidRequest", "Content-MD5 OR x-amz-checksum- is required")
-    proxy.add(Fault(status=400, body=asks), method="PUT", times=1)
-    proxied.put("a", b"content")
-    proxied.put("b", b"content")
-    assert options.traffic.requests["put"] == 3
-    assert proxied.get("a") == b"content"
+@pytest.mark.parametrize("query", ["", "?checksums=yes"])
+@pytest.mark.parametrize("is_secret", [False, True])
+def test_uploads_carry_one_checksum_and_keep_the_pace(
+    radosgw, place, query, is_secret, monkeypatch
+):
+    monkeypatch.setattr(s3, "_SINGLE_PUT_BYTES", 2 * MIB)
+    clock = FakeClock()
+    began_s = clock.now_s()
+    trust = {"AWS_CA_BUNDLE": radosgw.certificate}
+    options = StorageOptions(
+        environment=radosgw.environment | trust, upload_pace=Pace(MIB, clock)
+    )
+    url = radosgw.tls_url if is_secret else radosgw.url
+    location = f"s3:{url}/private/{place.replace('?', '-')}{query}"
+    backend = open_location(location, options)
+    data = memoryview(os.urandom(MIB) * 3)
+    backend.put("whole", data[: 2 * MIB])
+    backend.put("parts", data)
+    assert backend.get("whole") == data[: 2 * MIB]
+    assert backend.get("parts") == data
+    assert clock.now_s() - began_s == pytest.approx(5, abs=0.3)
+    backend.close()
+
+
+def test_a_server_refuses_what_is_not_what_was_sent(direct, monkeypatch):
+    wrong = {"ContentMD5": "1B2M2Y8AsgTpgAmY7PhCfg=="}  # of nothing
+    monkeypatch.setattr(s3, "checksum_arguments", lambda *_, **__: wrong)
+    with pytest.raises(BackendError, match="BadDigest"):
+        direct.put("a", b"content")
+    assert list(direct.list("")) == []
 
 
 def test_what_may_not_be_deleted_is_told(proxied, proxy):
