@@ -16,7 +16,7 @@ from chunkvault.backends.upkeep import (
     age_of,
     is_abandoned,
 )
-from chunkvault.errors import ObjectNotFound
+from chunkvault.errors import BackendError, ObjectNotFound
 
 __all__ = ["B2Upkeep"]
 
@@ -55,8 +55,11 @@ class B2Upkeep:
         what = f"cancel the unfinished upload of {leftover.name}"
         try:
             self._client.ask(what, "cancel_large_file", leftover.handle[0])
-        except ObjectNotFound:
-            return False  # finished or cancelled meanwhile
+        except BackendError as error:
+            # One that was finished or cancelled meanwhile is but a bad request.
+            if type(error) not in {BackendError, ObjectNotFound}:
+                raise
+            return False
         return True
 
     def aged(self, prefix: str) -> Iterator[AgedObject]:
