@@ -21,11 +21,13 @@ from urllib.parse import unquote
 
 from chunkvault.backends.b2_client import B2Client
 from chunkvault.backends.b2_failures import PastTheEnd
+from chunkvault.backends.b2_upkeep import B2Upkeep
 from chunkvault.backends.base import Backend, ObjectInfo, check_name, require_name
 from chunkvault.backends.body import Body
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.pace import SLICE_BYTES
 from chunkvault.backends.ranges import parse_content_range
+from chunkvault.backends.upkeep import Upkeep
 from chunkvault.errors import (
     ObjectExists,
     ObjectNotFound,
@@ -140,6 +142,10 @@ class B2Backend:
     def close(self) -> None:
         """Forget the authorisation, and close all connections."""
         self._client.close()
+
+    def upkeep(self) -> Upkeep:
+        """What interrupted uploads left."""
+        return B2Upkeep(self._client, self._prefix)
 
     def __str__(self) -> str:
         return str(self._client)

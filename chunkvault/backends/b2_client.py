@@ -5,6 +5,7 @@ The SDK is loaded then, too.
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from datetime import datetime
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -87,6 +88,16 @@ class B2Client:
             return answer
 
         return self._run(what, call)
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The server's clock when it gave its last answer; None if it did not say."""
+        with self._lock:
+            connected = self._connected
+        if connected is None:
+            return None
+        said: datetime | None = connected[0].raw_api.b2_http.session.server_time
+        return said
 
     def close(self) -> None:
         """Forget the authorisation, and close all connections."""

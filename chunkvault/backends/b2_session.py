@@ -8,12 +8,14 @@ with an answer that would be worth another attempt, but raises.
 """
 
 from collections.abc import Mapping
+from datetime import datetime
 
 from b2sdk.v3 import B2HttpApiConfig, B2Session, InMemoryAccountInfo
 from b2sdk.v3.exception import B2Error
 from requests import PreparedRequest, RequestException, Response, Session
 
 from chunkvault.backends.traffic import Traffic
+from chunkvault.backends.upkeep import server_time
 
 __all__ = ["B2Error", "NoAnswer", "RequestException", "connect"]
 
@@ -39,10 +41,15 @@ class NoAnswer(B2Error):  # type: ignore[misc]  # b2sdk has no types
 
 
 class _OneAttempt(Session):
-    """Counts requests, and raises `NoAnswer` where b2sdk would try again."""
+    """Counts requests, and raises `NoAnswer` where b2sdk would try again.
+
+    Attributes:
+        server_time: of the last answer, by the server's clock.
+    """
 
     def __init__(self, traffic: Traffic) -> None:
         super().__init__()
+        self.server_time: datetime | None = None
         self._traffic = traffic
 
     def send(self, request: PreparedRequest, **settings: object) -> Response:
@@ -56,6 +63,7 @@ class _OneAttempt(Session):
             response: Response = super().send(request, **settings)
         except RequestException as error:
             raise NoAnswer(_reason(error)) from error
+        self.server_time = server_time(response.headers)
         if response.status_code >= 500 or response.status_code in _AGAIN:
             asked = response.headers.get("Retry-After", "")
             response.close()

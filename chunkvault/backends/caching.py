@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from chunkvault.backends.base import Backend, ObjectInfo, check_name
 from chunkvault.backends.cache_folder import CacheFolder
+from chunkvault.backends.upkeep import Upkeep, upkeep_of
 
 __all__ = ["CachingBackend"]
 
@@ -121,6 +122,10 @@ class CachingBackend:
         if folder is not None:
             folder.close()
         self._inner.close()
+
+    def upkeep(self) -> Upkeep | None:
+        """What the inner backend offers to those who clean up."""
+        return upkeep_of(self._inner)
 
     def forget_absent(self, prefix: str, names: Container[str]) -> None:
         """Drop what is kept under a prefix but is not among these names.

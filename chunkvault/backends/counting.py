@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from threading import Lock
 
 from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.backends.upkeep import Upkeep, upkeep_of
 
 __all__ = ["CountingBackend", "Counts"]
 
@@ -68,6 +69,10 @@ class CountingBackend:
     def close(self) -> None:
         """Close the inner backend; the counters stay."""
         self._inner.close()
+
+    def upkeep(self) -> Upkeep | None:
+        """What the inner backend offers to those who clean up."""
+        return upkeep_of(self._inner)
 
     def _add(self, **amounts: int) -> None:
         with self._lock:

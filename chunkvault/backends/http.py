@@ -16,6 +16,7 @@ import re
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from threading import Lock
+from typing import NoReturn
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
 from chunkvault.backends.base import ObjectInfo, check_name, require_name
@@ -81,7 +82,7 @@ class HttpBackend:
         """Refuse."""
         del data
         require_name(name)
-        raise self._read_only("store", name)
+        raise self._read_only(f"store {name}")
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Get a range."""
@@ -110,7 +111,7 @@ class HttpBackend:
     def delete(self, name: str) -> None:
         """Refuse."""
         require_name(name)
-        raise self._read_only("delete", name)
+        raise self._read_only(f"delete {name}")
 
     def close(self) -> None:
         """Close the connections."""
@@ -119,9 +120,13 @@ class HttpBackend:
         for pool in pools:
             pool.close()
 
-    def _read_only(self, verb: str, name: str) -> AccessDenied:
+    def upkeep(self) -> NoReturn:
+        """Refuse."""
+        raise self._read_only("remove anything")
+
+    def _read_only(self, verb: str) -> AccessDenied:
         return AccessDenied(
-            f"cannot {verb} {name} on {self.store}: a web server is only read from",
+            f"cannot {verb} on {self.store}: a web server is only read from",
             hint="use the repository that this is a copy of",
         )
 

@@ -7,10 +7,17 @@ free is nobody's, on every machine that shares the file system.
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 
-__all__ = ["TEMPORARY_PREFIX", "lock_temporary", "remove_leftovers"]
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "is_free",
+    "lock_temporary",
+    "remove_if_free",
+    "remove_leftovers",
+    "temporaries",
+]
 
 TEMPORARY_PREFIX = b".tmp-"
 
@@ -34,10 +41,11 @@ def remove_leftovers(root: bytes, *, is_deep: bool = True) -> int:
     Returns:
         How many there were. What cannot be removed stays, without an error.
     """
-    return sum(map(_remove_if_free, _temporaries(root, is_deep=is_deep)))
+    return sum(map(remove_if_free, temporaries(root, is_deep=is_deep)))
 
 
-def _temporaries(root: bytes, *, is_deep: bool) -> Iterator[bytes]:
+def temporaries(root: bytes, *, is_deep: bool = True) -> Iterator[bytes]:
+    """The paths of all temporary files below a directory, or only in it."""
     for folder, _, names in os.walk(root):
         for name in names:
             if name.startswith(TEMPORARY_PREFIX):
@@ -46,7 +54,17 @@ def _temporaries(root: bytes, *, is_deep: bool) -> Iterator[bytes]:
             return
 
 
-def _remove_if_free(path: bytes) -> bool:
+def remove_if_free(path: bytes) -> bool:
+    """Remove a temporary file that nobody writes any more; whether that was done."""
+    return _with_lock(path, os.unlink)
+
+
+def is_free(path: bytes) -> bool:
+    """Whether nobody writes a temporary file any more."""
+    return _with_lock(path, lambda _: None)
+
+
+def _with_lock(path: bytes, act: Callable[[bytes], None]) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
@@ -55,7 +73,7 @@ def _remove_if_free(path: bytes) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         if os.fstat(descriptor).st_size == 0:
             return False  # its writer may not have come to lock it yet
-        os.unlink(path)
+        act(path)
     except OSError:
         return False
     finally:

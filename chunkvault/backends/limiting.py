@@ -6,6 +6,7 @@ from queue import SimpleQueue
 
 from chunkvault.backends.base import Backend, ObjectInfo, list_after
 from chunkvault.backends.pace import Pace
+from chunkvault.backends.upkeep import Upkeep, upkeep_of
 
 __all__ = ["LimitingBackend"]
 
@@ -65,6 +66,10 @@ class LimitingBackend:
     def close(self) -> None:
         """Close the inner backend."""
         self._inner.close()
+
+    def upkeep(self) -> Upkeep | None:
+        """What the inner backend offers to those who clean up."""
+        return upkeep_of(self._inner)
 
     def _next(self, lines: Iterator[ObjectInfo]) -> ObjectInfo | None:
         with self._connection():

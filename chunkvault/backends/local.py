@@ -18,6 +18,8 @@ from chunkvault.backends.leftovers import (
     lock_temporary,
     remove_leftovers,
 )
+from chunkvault.backends.local_upkeep import LocalUpkeep
+from chunkvault.backends.upkeep import Upkeep
 from chunkvault.errors import (
     AccessDenied,
     BackendError,
@@ -114,6 +116,10 @@ class LocalBackend:
 
     def close(self) -> None:
         """Nothing is kept open."""
+
+    def upkeep(self) -> Upkeep:
+        """What killed writers left."""
+        return LocalUpkeep(self.path, self.list)
 
     def _path_of(self, name: str) -> bytes:
         return os.path.join(self.path, name.encode("ascii"))

@@ -2,11 +2,12 @@
 
 from collections.abc import Callable, Iterator
 from threading import Lock
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from chunkvault.backends.base import Backend, ObjectInfo, list_after
 from chunkvault.backends.clock import Clock
 from chunkvault.backends.patience import Patience
+from chunkvault.backends.upkeep import AgedObject, Leftover, Upkeep, upkeep_of
 from chunkvault.errors import (
     BackendError,
     ObjectExists,
@@ -23,6 +24,12 @@ _Data = bytes | bytearray | memoryview
 _WITNESSES = 3
 """Objects that are looked for. Somebody else may delete one or two; the first
 that a command reads is the repository's config, which nobody deletes."""
+
+
+class _Repeat(Protocol):
+    """Makes attempts until one is answered; see `RetryingBackend`."""
+
+    def __call__(self, what: str, attempt: Callable[[], _Result]) -> _Result: ...
 
 
 class RetryingBackend:
@@ -113,6 +120,11 @@ class RetryingBackend:
         """Close the inner backend."""
         self._inner.close()
 
+    def upkeep(self) -> Upkeep | None:
+        """What the inner backend offers to those who clean up, with patience."""
+        inner = upkeep_of(self._inner)
+        return None if inner is None else _RetryingUpkeep(inner, self._repeat)
+
     def _repeat(self, what: str, attempt: Callable[[], _Result]) -> _Result:
         failures = 0
         self._patience.begin()
@@ -170,3 +182,22 @@ class RetryingBackend:
         except ObjectNotFound:
             return False
         return True
+
+
+class _RetryingUpkeep:
+    """A listing that breaks is made again from the beginning: it is held meanwhile."""
+
+    def __init__(self, inner: Upkeep, repeat: _Repeat) -> None:
+        self._inner = inner
+        self._repeat = repeat
+
+    def leftovers(self) -> Iterator[Leftover]:
+        return iter(self._repeat("list leftovers", lambda: [*self._inner.leftovers()]))
+
+    def remove(self, leftover: Leftover) -> bool:
+        what = f"remove {leftover.name}"
+        return self._repeat(what, lambda: self._inner.remove(leftover))
+
+    def aged(self, prefix: str) -> Iterator[AgedObject]:
+        what = f"list {prefix or 'objects'}"
+        return iter(self._repeat(what, lambda: [*self._inner.aged(prefix)]))

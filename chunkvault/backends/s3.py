@@ -7,7 +7,6 @@ the bucket removes it.
 """
 
 from collections.abc import Iterator
-from datetime import datetime
 from threading import Lock
 
 from chunkvault.backends.base import Backend, ObjectInfo, check_name, require_name
@@ -16,8 +15,10 @@ from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.ranges import parse_content_range, range_header
 from chunkvault.backends.s3_checksums import checksum_arguments
 from chunkvault.backends.s3_client import Answer, S3Client, S3Refused
-from chunkvault.backends.s3_multipart import abort_uploads, upload_in_parts
+from chunkvault.backends.s3_multipart import upload_in_parts
 from chunkvault.backends.s3_place import S3Place, parse_place
+from chunkvault.backends.s3_upkeep import S3Upkeep
+from chunkvault.backends.upkeep import Upkeep
 from chunkvault.errors import ObjectExists, ObjectNotFound, StorageUnreachable
 
 __all__ = ["S3Backend", "open_location"]
@@ -81,21 +82,8 @@ class S3Backend:
 
     def list_after(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
         """List the names that are greater than ``after``."""
-        root = self._place.prefix
-        arguments = {"Prefix": root + prefix}
-        if after:
-            arguments["StartAfter"] = root + after
-        while True:
-            page = self._ask("list_objects_v2", "list objects", **arguments)
-            yield from _objects(page, root, prefix)
-            token = page.get("NextContinuationToken")
-            if not page.get("IsTruncated"):
-                return
-            if not token or token == arguments.get("ContinuationToken"):
-                raise StorageUnreachable(
-                    f"the listing of the {self._place} does not come to an end"
-                )
-            arguments["ContinuationToken"] = token
+        for page in self._pages(prefix, after):
+            yield from _objects(page, self._place.prefix, prefix)
 
     def delete(self, name: str) -> None:
         """Delete the object; an old version of it stays where versions are kept."""
@@ -108,16 +96,26 @@ class S3Backend:
         """Close all connections."""
         self._client.close()
 
-    def abort_stale_uploads(self, before: datetime) -> int:
-        """Remove the parts of uploads that were begun before and never finished.
+    def upkeep(self) -> Upkeep:
+        """What interrupted uploads left."""
+        return S3Upkeep(self._client, self._place, self._pages)
 
-        Args:
-            before: with a time zone; younger uploads may be somebody's.
-
-        Returns:
-            How many there were.
-        """
-        return abort_uploads(self._ask, self._place.prefix, before)
+    def _pages(self, prefix: str, after: str = "") -> Iterator[Answer]:
+        root = self._place.prefix
+        arguments = {"Prefix": root + prefix}
+        if after:
+            arguments["StartAfter"] = root + after
+        while True:
+            page = self._ask("list_objects_v2", "list objects", **arguments)
+            yield page
+            token = page.get("NextContinuationToken")
+            if not page.get("IsTruncated"):
+                return
+            if not token or token == arguments.get("ContinuationToken"):
+                raise StorageUnreachable(
+                    f"the listing of the {self._place} does not come to an end"
+                )
+            arguments["ContinuationToken"] = token
 
     def _put_at_once(
         self, name: str, data: bytes | bytearray | memoryview, what: str

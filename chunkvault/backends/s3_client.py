@@ -35,6 +35,7 @@ _KINDS = {
     "get_object": "get",
     "list_objects_v2": "list",
     "list_multipart_uploads": "list",
+    "list_parts": "list",
     "delete_object": "delete",
     "abort_multipart_upload": "delete",
 }

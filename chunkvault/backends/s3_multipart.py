@@ -1,20 +1,19 @@
-"""Objects too large for one request, and what interrupted uploads leave behind.
+"""Objects too large for one request.
 
 Parts that were sent are billed until somebody finishes or aborts their upload, and
-no listing of objects shows them.
+no listing of objects shows them: `chunkvault.backends.s3_upkeep` finds them.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from datetime import datetime
 from typing import Any
 
 from chunkvault.backends.body import Body
 from chunkvault.backends.pace import Pace
 from chunkvault.backends.s3_checksums import algorithm_arguments, checksum_arguments
-from chunkvault.errors import BackendError, ObjectNotFound
+from chunkvault.errors import BackendError
 
-__all__ = ["abort_uploads", "upload_in_parts"]
+__all__ = ["upload_in_parts"]
 
 Ask = Callable[..., Any]
 """Makes a request: the operation, then its arguments by name."""
@@ -63,36 +62,9 @@ def upload_in_parts(
             IfNoneMatch="*",
         )
     except BaseException:
-        with suppress(BackendError):  # what is left is found by `abort_uploads`
+        with suppress(BackendError):  # what is left is found by prune
             ask("abort_multipart_upload", UploadId=upload)
         raise
-
-
-def abort_uploads(ask: Callable[..., Any], prefix: str, before: datetime) -> int:
-    """Abort the uploads under a prefix that were begun before a time.
-
-    Args:
-        ask: makes requests: operation, what it is for, and arguments.
-        prefix: of the keys.
-        before: with a time zone.
-
-    Returns:
-        How many there were.
-    """
-    stale = [
-        (upload["Key"], upload["UploadId"])
-        for upload in _uploads(ask, prefix)
-        if upload["Initiated"] < before
-    ]
-    for key, upload_id in stale:
-        with suppress(ObjectNotFound):  # somebody else did it
-            ask(
-                "abort_multipart_upload",
-                "remove an unfinished upload",
-                Key=key,
-                UploadId=upload_id,
-            )
-    return len(stale)
 
 
 def _cut(data: memoryview) -> Iterator[memoryview]:
@@ -105,17 +77,3 @@ def _send(ask: Ask, body: Body, **which: object) -> dict[str, Any]:
     checksums = {key: answer[key] for key in answer if key.startswith("Checksum")}
     checksums.pop("ChecksumType", None)
     return {"PartNumber": which["PartNumber"], "ETag": answer["ETag"], **checksums}
-
-
-def _uploads(ask: Ask, prefix: str) -> Iterator[dict[str, Any]]:
-    markers: dict[str, str] = {}
-    while True:
-        page = ask("list_multipart_uploads", "list uploads", Prefix=prefix, **markers)
-        yield from page.get("Uploads", ())
-        following = {
-            "KeyMarker": page.get("NextKeyMarker") or "",
-            "UploadIdMarker": page.get("NextUploadIdMarker") or "",
-        }
-        if not page.get("IsTruncated") or following == markers:
-            return
-        markers = following

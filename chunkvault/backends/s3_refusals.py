@@ -67,6 +67,7 @@ _LATER = frozenset(
         "ConditionalRequestConflict",
         "IncompleteBody",
         "InternalError",
+        "NoSuchUpload",  # it was taken for abandoned: another one is begun
         "OperationAborted",
         "RequestTimeout",
         "ServiceUnavailable",

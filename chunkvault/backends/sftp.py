@@ -12,7 +12,7 @@
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, MutableSequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import NamedTuple
@@ -20,15 +20,21 @@ from urllib.parse import parse_qsl, unquote, unquote_to_bytes, urlsplit
 
 from chunkvault.backends.base import ObjectInfo, check_name, require_name
 from chunkvault.backends.connection_pool import ConnectionPool
-from chunkvault.backends.leftovers import TEMPORARY_PREFIX
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.sftp_client import SftpClient, StatusError
 from chunkvault.backends.sftp_files import read_file, remove_file, store_file
 from chunkvault.backends.sftp_listing import FOLDERS_AT_ONCE, list_folders
 from chunkvault.backends.sftp_replies import NameEntry, Status
 from chunkvault.backends.sftp_requests import Kind, encode_string
+from chunkvault.backends.sftp_upkeep import (
+    SftpUpkeep,
+    is_temporary,
+    join_name,
+    temporary_name,
+)
 from chunkvault.backends.ssh_channel import STALL_S, SshChannel
 from chunkvault.backends.ssh_failures import tidy
+from chunkvault.backends.upkeep import Upkeep, is_abandoned
 from chunkvault.errors import (
     AccessDenied,
     BackendError,
@@ -40,10 +46,6 @@ from chunkvault.errors import (
 )
 
 __all__ = ["SftpBackend", "open_location"]
-
-_TEMPORARY = re.compile(re.escape(TEMPORARY_PREFIX) + rb"[0-9a-f]{16}\Z")
-_LEFTOVER_AGE_S = 24 * 3600
-"""A temporary file that nobody has written to for a day belongs to nobody."""
 
 _HOST = re.compile(r"[A-Za-z0-9_.:%][A-Za-z0-9_.:%-]*\Z")
 _HINT = "write sftp://user@host/path, or sftp://host/~/path for one below your home"
@@ -117,7 +119,7 @@ class SftpBackend:
         """Write, sync, link into place, sync the folder."""
         require_name(name)
         path = self._path_of(name)
-        temporary = os.path.join(os.path.dirname(path), _temporary_name())
+        temporary = os.path.join(os.path.dirname(path), temporary_name())
         content = memoryview(data).cast("B")
         with self._session("store", name) as client, self._lost_if_broken(temporary):
             stored = store_file(client, path, temporary, content)
@@ -136,15 +138,12 @@ class SftpBackend:
 
         No connection is held while the caller looks at what was found.
         """
-        start = prefix.rpartition("/")[0]
-        folders = [start] if not start or check_name(start) else []
-        while folders:
-            batch, folders = folders[:FOLDERS_AT_ONCE], folders[FOLDERS_AT_ONCE:]
-            paths = [self._path_of(folder) for folder in batch]
-            with self._session("list", batch[0] or self.store) as client:
-                listings = list_folders(client, paths)
-            for folder, entries in zip(batch, listings, strict=True):
-                yield from self._select(folder, entries, prefix, folders)
+        for folder, entry in self._walk(prefix):
+            self._notice_temporary(folder, entry)
+            name = join_name(folder, entry.name)
+            is_file = stat.S_ISREG(entry.attributes.permissions or 0)
+            if is_file and check_name(name) and name.startswith(prefix):
+                yield ObjectInfo(name, entry.attributes.size or 0)
 
     def delete(self, name: str) -> None:
         """Remove the file, durably; its folder stays."""
@@ -155,6 +154,10 @@ class SftpBackend:
     def close(self) -> None:
         """End the connections, and with them their processes."""
         self._pool.close()
+
+    def upkeep(self) -> Upkeep:
+        """What interrupted runs left."""
+        return SftpUpkeep(self._session, self._walk, self._path_of)
 
     def _connect(self) -> SftpClient:
         channel = SshChannel(
@@ -182,30 +185,25 @@ class SftpBackend:
             reason = reason or tidy(error.message).lower() or f"status {error.code}"
             raise kind(f"cannot {verb} {name} on {self.store}: {reason}") from error
 
-    def _select(
-        self,
-        folder: str,
-        entries: Iterable[NameEntry],
-        prefix: str,
-        folders: "MutableSequence[str]",
-    ) -> Iterator[ObjectInfo]:
-        """The objects among entries; folders to be listed are added to the others."""
-        for entry in entries:
-            self._notice_temporary(folder, entry)
-            name = _join(folder, entry.name)
-            mode = entry.attributes.permissions or 0
-            if not check_name(name):
-                continue
-            if stat.S_ISDIR(mode):
-                inside = name + "/"
-                if prefix.startswith(inside) or inside.startswith(prefix):
-                    folders.append(name)
-            elif stat.S_ISREG(mode) and name.startswith(prefix):
-                yield ObjectInfo(name, entry.attributes.size or 0)
+    def _walk(self, prefix: str) -> Iterator[tuple[str, NameEntry]]:
+        """All entries of the folders that can hold matching names, foreign ones, too.
+
+        Each with its folder.
+        """
+        start = prefix.rpartition("/")[0]
+        folders = [start] if not start or check_name(start) else []
+        while folders:
+            batch, folders = folders[:FOLDERS_AT_ONCE], folders[FOLDERS_AT_ONCE:]
+            paths = [self._path_of(folder) for folder in batch]
+            with self._session("list", batch[0] or self.store) as client:
+                listings = list_folders(client, paths)
+            for folder, entries in zip(batch, listings, strict=True):
+                folders += _folders_in(folder, entries, prefix)
+                yield from ((folder, entry) for entry in entries)
 
     def _notice_temporary(self, folder: str, entry: NameEntry) -> None:
         modified_s = entry.attributes.modified_s
-        if modified_s is not None and _TEMPORARY.match(entry.name):
+        if modified_s is not None and is_temporary(entry.name):
             with self._lock:
                 self._seen[self._path_of(folder) + b"/" + entry.name] = modified_s
 
@@ -228,7 +226,7 @@ class SftpBackend:
             old = {
                 path
                 for path, modified_s in self._seen.items()
-                if now_s is not None and modified_s < now_s - _LEFTOVER_AGE_S
+                if now_s is not None and is_abandoned(now_s - modified_s)
             }
             leftovers = self._lost | old
             self._lost = set()
@@ -238,14 +236,16 @@ class SftpBackend:
             client.post(Kind.REMOVE, encode_string(path))
 
 
-def _temporary_name() -> bytes:
-    return TEMPORARY_PREFIX + os.urandom(8).hex().encode("ascii")
-
-
-def _join(folder: str, name: bytes) -> str:
-    """An object's name; one that `check_name` refuses for a foreign file."""
-    text = "/" if b"/" in name else name.decode("ascii", "replace")
-    return f"{folder}/{text}" if folder else text
+def _folders_in(
+    folder: str, entries: Iterable[NameEntry], prefix: str
+) -> Iterator[str]:
+    """Names of the folders among entries that can hold matching names."""
+    for entry in entries:
+        name = join_name(folder, entry.name)
+        if check_name(name) and stat.S_ISDIR(entry.attributes.permissions or 0):
+            inside = name + "/"
+            if prefix.startswith(inside) or inside.startswith(prefix):
+                yield name
 
 
 def _parse(location: str) -> _Target:

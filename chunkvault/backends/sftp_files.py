@@ -38,7 +38,7 @@ from chunkvault.backends.sftp_requests import (
 )
 from chunkvault.errors import StorageUnreachable
 
-__all__ = ["Stored", "read_file", "remove_file", "store_file"]
+__all__ = ["Stored", "ask_time", "read_file", "remove_file", "store_file"]
 
 _FILE_MODE = 0o600
 _FOLDER_MODE = 0o700
@@ -137,6 +137,22 @@ def remove_file(client: SftpClient, path: bytes) -> None:
         if folder is not None:
             with suppress(StatusError):
                 _sync_folder(client, client.wait_handle(folder))
+
+
+def ask_time(client: SftpClient, temporary: bytes) -> int | None:
+    """The server's clock, by a file that is made for it at a hidden path; or None.
+
+    Raises:
+        StatusError: nothing can be written there.
+    """
+    client.traffic.count("other")
+    flags = OpenFlag.WRITE | OpenFlag.CREATE | OpenFlag.EXCLUSIVE
+    handle = client.wait_handle(_ask_open(client, temporary, flags, _FILE_MODE))
+    try:
+        return _wait_attributes(client, client.ask(Kind.FSTAT, handle)).modified_s
+    finally:
+        client.post(Kind.CLOSE, handle)
+        client.post(Kind.REMOVE, encode_string(temporary))
 
 
 @dataclass(slots=True)

@@ -1,6 +1,7 @@
 """How backups, restores and checks are summed up, as text and as JSON."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import Context
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
     from chunkvault.operations.backup import BackupSummary
     from chunkvault.operations.check import CheckSummary, Damage
+    from chunkvault.operations.prune import PruneSummary, Tally
     from chunkvault.operations.restore import RestoreSummary
     from chunkvault.operations.verify import VerifySummary
 
@@ -25,6 +27,7 @@ __all__ = [
     "backup_lines",
     "check_lines",
     "damage_fields",
+    "prune_lines",
     "restore_lines",
     "show",
     "verify_lines",
@@ -35,6 +38,12 @@ _BACKUP_REMARKS = {
     "changed_while_read": ("changed while it was read", "changed while they were read"),
     "vanished": ("vanished before it was read", "vanished before they were read"),
     "skipped_sockets": ("is a socket, left out", "are sockets, left out"),
+}
+_LEFTOVERS = {
+    "uploads": ("unfinished upload", "unfinished uploads"),
+    "files": ("temporary file", "temporary files"),
+    "runs": ("replaced index run", "replaced index runs"),
+    "parts": ("part of no index run", "parts of no index run"),
 }
 
 
@@ -140,6 +149,34 @@ def damage_fields(damage: "Damage") -> dict[str, object]:
         "more_files": damage.more,
         "snapshots": list(damage.snapshots),
     }
+
+
+def prune_lines(
+    summary: "PruneSummary", context: Context, *, dry_run: bool
+) -> list[str]:
+    """What a prune removed, for people."""
+    lines = [f"removed   {text}" for text in _tally_texts(summary.removed)]
+    if dry_run:
+        lines = [line.replace("removed ", "would go", 1) for line in lines]
+    lines += [
+        f"left      {text}: somebody may be at work"
+        for text in _tally_texts(summary.left)
+    ]
+    lines += [f"note      {printable(note)}" for note in summary.notes]
+    if dry_run:
+        return [*lines, "dry run: nothing was removed"]
+    freed = sum(tally.stored_bytes for tally in summary.removed.values())
+    number = sum(tally.number for tally in summary.removed.values())
+    end = f"{human_size(freed)} freed" if number else "there was nothing to remove"
+    return [*lines, f"{end}, in {human_duration(context.elapsed_s)}"]
+
+
+def _tally_texts(tallies: "Mapping[str, Tally]") -> list[str]:
+    return [
+        f"{count(tally.number, *_LEFTOVERS[kind])}, {human_size(tally.stored_bytes)}"
+        for kind, tally in tallies.items()
+        if tally.number
+    ]
 
 
 def verify_lines(summary: "VerifySummary", context: Context) -> list[str]:

@@ -20,6 +20,7 @@ from chunkvault.repository.repository import (
 )
 from chunkvault.repository.slots import SlotInfo, list_slots, remove_slot
 from chunkvault.repository.stored_run import StoredRun
+from chunkvault.repository.surplus import IndexSurplus, find_surplus
 
 __all__ = [
     "DEFAULT_SETTINGS",
@@ -29,6 +30,7 @@ __all__ = [
     "BlobWriter",
     "DeviceKey",
     "FrameLocation",
+    "IndexSurplus",
     "Passphrase",
     "Recollection",
     "RemoteStore",
@@ -41,6 +43,7 @@ __all__ = [
     "WriterTotals",
     "cached",
     "create_repository",
+    "find_surplus",
     "frame_locations",
     "list_slots",
     "open_repository",

@@ -93,6 +93,11 @@ class BlobIndex:
                 self._drop_replaced()
             return list(self._runs or [])
 
+    def listed_runs(self) -> list[StoredRun]:
+        """Every run in a new listing, replaced and damaged ones included."""
+        infos = self._backend.list(names.INDEX)
+        return [self._stored(info) for info in infos if names.hash_in_name(info.name)]
+
     def refresh(self) -> None:
         """List the runs again; those already open stay open."""
         with self._lock:

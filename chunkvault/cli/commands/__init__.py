@@ -34,6 +34,7 @@ COMMANDS = {
     "verify": "compare a snapshot with the files on disk",
     "check": "check that the repository is whole",
     "stats": "show how much is stored",
+    "prune": "remove what killed runs left in the storage",
     "export": "write snapshots as an archive of duplicity",
     "import": "import the history of a duplicity archive",
     "key": "list, add, remove or change passwords and device keys",

@@ -157,7 +157,7 @@ def _is_ours(name: str) -> bool:
         return True
     if name.startswith(names.SNAPSHOTS):
         return names.parse_snapshot_name(name) is not None
-    folders = (names.KEYS, names.INDEX, *names.VOLUME_FOLDERS.values())
+    folders = (names.KEYS, names.INDEX, names.PARTS, *names.VOLUME_FOLDERS.values())
     return name.startswith(folders) and names.hash_in_name(name) is not None
 
 

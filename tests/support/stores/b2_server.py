@@ -8,12 +8,12 @@ restricted to a bucket may upload, the capability to read, and the prefix of a k
 import base64
 import json
 import re
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from hashlib import sha1
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
-from itertools import count
 from pathlib import Path
 from threading import RLock, Thread
 from typing import Any
@@ -48,6 +48,14 @@ _STATUS = {
 }
 
 
+def _milliseconds() -> Iterator[int]:
+    """What time it is, at each question a little later."""
+    last = 0
+    while True:
+        last = max(last + 1, time.time_ns() // 10**6)
+        yield last
+
+
 class _Bucket(BucketSimulator):
     """A bucket for more than 5,000 uploads. Ids count down: newer versions first."""
 
@@ -56,7 +64,7 @@ class _Bucket(BucketSimulator):
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self.upload_timestamp_counter = count(5000)
+        self.upload_timestamp_counter = _milliseconds()
 
 
 class _Simulator(RawSimulator):
@@ -186,6 +194,19 @@ class B2Server:
             *(self.simulator.API_URL, self._master(), self.bucket(bucket), name)
         )
 
+    def begin_large(self, bucket: str, name: str, parts: Iterable[bytes]) -> None:
+        """Send parts of a large file, and never finish it."""
+        master, api = self._master(), self.simulator.API_URL
+        begun = self.simulator.start_large_file(
+            *(api, master, self.bucket(bucket), name, "b2/x-auto", {})
+        )
+        for number, part in enumerate(parts, 1):
+            given = self.simulator.get_upload_part_url(api, master, begun["fileId"])
+            self.simulator.upload_part(
+                *(given["uploadUrl"], given["authorizationToken"], number),
+                *(len(part), sha1(part).hexdigest(), BytesIO(part)),
+            )
+
     def expire_tokens(self) -> None:
         """All authorisations are over."""
         for token in list(self.simulator.auth_token_to_key):
@@ -312,6 +333,26 @@ class _Handler(BaseHTTPRequestHandler):
         return self._call(
             "delete_file_version", token, asked["fileId"], asked["fileName"]
         )
+
+    def b2_list_unfinished_large_files(self, token: str, asked: dict[str, Any]) -> Any:
+        return self._call(
+            *("list_unfinished_large_files", token, asked["bucketId"]),
+            *(asked.get("startFileId"), asked.get("maxFileCount")),
+            asked.get("namePrefix"),
+        )
+
+    def b2_list_parts(self, token: str, asked: dict[str, Any]) -> Any:
+        return self._call(
+            *("list_parts", token, asked["fileId"]),
+            *(asked["startPartNumber"], asked["maxPartCount"]),
+        )
+
+    def b2_cancel_large_file(self, token: str, asked: dict[str, Any]) -> Any:
+        bucket_id = self.server.b2.simulator.file_id_to_bucket_id[asked["fileId"]]
+        bucket = self.server.b2.simulator._get_bucket_by_id(bucket_id)
+        if asked["fileId"] not in bucket.file_id_to_file:
+            raise exception.BadRequest("no such file", "bad_request")
+        return self._call("cancel_large_file", token, asked["fileId"])
 
     def _call(self, operation: str, token: str, *arguments: Any) -> Any:
         simulator = self.server.b2.simulator

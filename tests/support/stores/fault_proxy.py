@@ -264,6 +264,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_on(self, response: HTTPResponse, fault: Fault) -> None:
         self.send_response_only(response.status, response.reason)
         for name, value in response.getheaders():
+            if name.lower() == "date" and fault.date:
+                value = fault.date  # noqa: PLW2901 - the one that is told
             if name.lower() not in _HOP_BY_HOP:
                 self.send_header(name, value)
         is_chunked = response.chunked

@@ -24,6 +24,8 @@ class Fault:
         reset_at: the same with a reset.
         stall_at: the same, but nothing more happens.
         corrupt_at: this byte of the answer's body has a flipped bit.
+        date: header of the answer that comes back, so that the server's clock seems
+            to be another.
     """
 
     delay_s: float = 0.0
@@ -38,6 +40,7 @@ class Fault:
     reset_at: int | None = None
     stall_at: int | None = None
     corrupt_at: int | None = None
+    date: str = ""
 
 
 @dataclass(kw_only=True)

@@ -149,18 +149,13 @@ def test_a_part_that_fails_leaves_nothing_behind(proxy, proxied, radosgw, place)
     assert list(proxied.list("")) == []
 
 
-def test_unfinished_uploads_are_removed_when_they_are_old(direct, radosgw, place):
-    for number in range(3):
-        radosgw.client.create_multipart_upload(
-            Bucket="private", Key=f"{place}/volumes/{number}"
-        )
-    radosgw.client.create_multipart_upload(Bucket="private", Key=f"{place}x/other")
-    hour = timedelta(hours=1)
-    assert direct.abort_stale_uploads(datetime.now(UTC) - hour) == 0
-    assert len(uploads(radosgw, f"{place}/")) == 3
-    assert direct.abort_stale_uploads(datetime.now(UTC) + hour) == 3
-    assert uploads(radosgw, f"{place}/") == []
-    assert len(uploads(radosgw, f"{place}x/")) == 1
+def test_an_upload_that_was_taken_for_abandoned_is_begun_again(proxy, proxied, radosgw):
+    gone = Fault(status=404, body=xml("NoSuchUpload"))
+    proxy.add(gone, path="partNumber=2")
+    with pytest.raises(StorageUnreachable, match="NoSuchUpload"):
+        proxied.put("large", bytes(65 * MIB))
+    proxied.put("large", bytes(65 * MIB))
+    assert [info.size for info in proxied.list("")] == [65 * MIB]
 
 
 def test_a_deletion_among_versions_says_once_what_stays(radosgw, options, told, place):
