@@ -4,10 +4,9 @@ Every block is a msgpack array, compressed as one Zstandard frame behind its pla
 length.
 """
 
-import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import repeat
+from itertools import compress
 from typing import Any, NamedTuple
 
 from chunkvault.codec.compression import Compressor, expand
@@ -24,6 +23,7 @@ __all__ = [
     "RUN_HEADER_BYTES",
     "VOLUMES_PER_BLOCK",
     "BlobBlock",
+    "EncodedBlock",
     "IndexRow",
     "VolumeBlock",
     "VolumeRecord",
@@ -31,6 +31,7 @@ __all__ = [
     "decode_section",
     "decode_volume_block",
     "encode_blob_block",
+    "encode_rows",
     "encode_section",
     "encode_volume_block",
 ]
@@ -39,7 +40,6 @@ RUN_HEADER_BYTES = 48
 ROWS_PER_BLOCK = 1024
 VOLUMES_PER_BLOCK = 64
 _MAX_SECTION_BYTES = 16 << 20
-_PREFIX = struct.Struct(f"{PREFIX_BYTES}s")
 
 
 class IndexRow(NamedTuple):
@@ -111,16 +111,17 @@ class BlobBlock(NamedTuple):
             base,
         )
 
-    def rows(self, numbering: Sequence[int]) -> list[IndexRow]:
-        """All rows, with ``numbering`` of their volumes' numbers for the numbers."""
-        # By columns, at the speed of C: runs of millions of rows are merged.
-        prefixes = (prefix for (prefix,) in _PREFIX.iter_unpack(self.prefixes))
-        volumes = map(numbering.__getitem__, self.volumes)
-        columns = (self.frames, self.offsets, self.lengths, self.lengths)
-        rows = list(map(IndexRow._make, zip(prefixes, volumes, *columns, repeat(None))))
-        for number, (base, plain) in self.deltas.items():
-            rows[number] = rows[number]._replace(plain_length=plain, base=base)
-        return rows
+
+class EncodedBlock(NamedTuple):
+    """A block that is ready to be sealed.
+
+    Attributes:
+        prefixes: of its rows, joined.
+        plain: the section.
+    """
+
+    prefixes: bytes
+    plain: bytes
 
 
 class VolumeBlock:
@@ -183,6 +184,11 @@ def decode_volume_block(plain: bytes) -> VolumeBlock:
 
 def encode_blob_block(rows: Sequence[IndexRow]) -> bytes:
     """Undone by `decode_blob_block`."""
+    return encode_rows(rows).plain
+
+
+def encode_rows(rows: Sequence[IndexRow]) -> EncodedBlock:
+    """A block of these rows, sorted by prefix."""
     # By columns, at the speed of C: this runs while other threads want to go on.
     prefixes, volumes, frames, offsets, lengths, plain_lengths, bases = zip(
         *rows, strict=True
@@ -192,34 +198,31 @@ def encode_blob_block(rows: Sequence[IndexRow]) -> bytes:
         for base, plain_length in zip(bases, plain_lengths, strict=True)
         if base is not None
     ]
-    return encode_section(
-        [
-            b"".join(prefixes),
-            encode_u32(volumes),
-            encode_u32(frames),
-            encode_u32(offsets),
-            encode_u32(lengths),
-            encode_u8(base is not None for base in bases),
-            b"".join(base for base, _ in deltas),
-            encode_u32(plain_length for _, plain_length in deltas),
-        ]
-    )
+    joined = b"".join(prefixes)
+    columns = [
+        joined,
+        encode_u32(volumes),
+        encode_u32(frames),
+        encode_u32(offsets),
+        encode_u32(lengths),
+        encode_u8(base is not None for base in bases),
+        b"".join(base for base, _ in deltas),
+        encode_u32(plain_length for _, plain_length in deltas),
+    ]
+    return EncodedBlock(joined, encode_section(columns))
 
 
 def _decode_deltas(
     flags: bytes, bases: object, lengths: object
 ) -> dict[int, tuple[bytes, int]]:
-    numbers = [number for number, flag in enumerate(flags) if flag]
+    numbers = list(compress(range(len(flags)), flags))
     joined = decode_u8(bases, len(numbers) * PREFIX_BYTES)
     plain_lengths = decode_u32(lengths, len(numbers))
-    if any(length > MAX_BLOB_BYTES for length in plain_lengths):
+    if max(plain_lengths, default=0) > MAX_BLOB_BYTES:
         raise FormatError("a blob of the index is too long")
-    return {
-        number: (joined[place * PREFIX_BYTES : (place + 1) * PREFIX_BYTES], length)
-        for place, (number, length) in enumerate(
-            zip(numbers, plain_lengths, strict=True)
-        )
-    }
+    starts = range(0, len(joined), PREFIX_BYTES)
+    prefixes = [joined[start : start + PREFIX_BYTES] for start in starts]
+    return dict(zip(numbers, zip(prefixes, plain_lengths, strict=True), strict=True))
 
 
 def encode_volume_block(volumes: Sequence[VolumeRecord]) -> bytes:

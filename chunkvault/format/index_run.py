@@ -39,17 +39,19 @@ from typing import TypeVar
 from chunkvault.codec.hashing import content_hash, derive_key
 from chunkvault.codec.sealing import TAG_BYTES, counter_nonce, open_sealed, seal
 from chunkvault.errors import FormatError, UnsupportedFormat
+from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.format.index_blocks import (
     ROWS_PER_BLOCK,
     RUN_HEADER_BYTES,
     VOLUMES_PER_BLOCK,
     BlobBlock,
+    EncodedBlock,
     IndexRow,
     VolumeBlock,
     VolumeRecord,
     decode_blob_block,
     decode_volume_block,
-    encode_blob_block,
+    encode_rows,
     encode_volume_block,
 )
 from chunkvault.format.index_fence import (
@@ -68,6 +70,7 @@ __all__ = [
     "SALT_BYTES",
     "RunSealer",
     "build_run",
+    "build_run_of",
     "build_run_sealer",
     "open_run_header",
 ]
@@ -196,26 +199,40 @@ def build_run(
     replaces: Sequence[bytes] = (),
     put_part: Callable[[bytes], bytes] | None = None,
 ) -> Iterator[bytes]:
-    """The pieces of a run's bytes, in order; ``rows`` sorted by prefix.
+    """As `build_run_of`, of rows sorted by prefix."""
+    groups = _groups(rows, ROWS_PER_BLOCK)
+    yield from build_run_of(
+        sealer, map(encode_rows, groups), volumes, replaces, put_part
+    )
+
+
+def build_run_of(
+    sealer: RunSealer,
+    blocks: Iterable[EncodedBlock],
+    volumes: Iterable[VolumeRecord],
+    replaces: Sequence[bytes] = (),
+    put_part: Callable[[bytes], bytes] | None = None,
+) -> Iterator[bytes]:
+    """The pieces of a run's bytes, in order.
 
     Holds one block at a time, the filters, the fence, and one part.
 
     Args:
         sealer: of this run.
-        rows: what it lists.
+        blocks: what it lists, all but the last of `ROWS_PER_BLOCK` rows.
         volumes: that the rows name by their place here.
         replaces: hashes of the runs that this one makes superfluous.
         put_part: stores a part and gives its hash; without it there are none.
     """
     body = _Body(put_part)
     firsts, filters, row_count = bytearray(), [bytearray()], 0
-    for number, group in enumerate(_groups(rows, ROWS_PER_BLOCK)):
-        body.add(sealer.seal_section(number, encode_blob_block(group)))
-        firsts += group[0].prefix
-        row_count += len(group)
+    for number, block in enumerate(blocks):
+        body.add(sealer.seal_section(number, block.plain))
+        firsts += block.prefixes[:PREFIX_BYTES]
+        row_count += len(block.prefixes) // PREFIX_BYTES
         if number and number % BLOCKS_PER_FILTER == 0:
             filters.append(bytearray())
-        filters[-1] += filter_of([row.prefix for row in group])
+        filters[-1] += filter_of(block.prefixes)
     blob_ends = body.take_ends()
     volume_count = 0
     for number, batch in enumerate(_groups(volumes, VOLUMES_PER_BLOCK)):

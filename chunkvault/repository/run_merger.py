@@ -1,69 +1,64 @@
 """Merge small index runs into larger ones, so that there are always few.
 
-Runs are merged in tiers, as in a log-structured merge tree (O'Neil et al., 1996):
-`_FAN_IN` runs of about one size become one of the next. Every row is rewritten a
-handful of times in the life of a repository, and the number of runs grows with
-the logarithm of the number of backups.
+A run stays as long as it is at least twice as large as all smaller ones together
+(the logarithmic method of Bentley and Saxe, 1980); otherwise it is merged with them,
+once there are four or more. So the number of runs grows with the logarithm of the
+number of backups: five on average after 1,000 backups and 10 million rows, nine at
+most, each of which costs a cold reader a request or two. A row is rewritten five to
+ten times in the life of a repository.
 """
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from heapq import merge
 from itertools import chain
-from operator import itemgetter
+from operator import eq
 
 from chunkvault.backends.base import Backend
 from chunkvault.errors import AccessDenied, DamageError, ObjectNotFound
-from chunkvault.format.index_blocks import IndexRow, VolumeRecord
+from chunkvault.format.index_blocks import ROWS_PER_BLOCK, VolumeRecord
+from chunkvault.format.index_records import block_of_records, records_of_block
 from chunkvault.format.names import hash_in_name
 from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import VolumeId
 from chunkvault.repository.blob_index import BlobIndex
-from chunkvault.repository.run_writer import store_run
+from chunkvault.repository.run_writer import store_merged_run
 from chunkvault.repository.stored_run import StoredRun
 
 __all__ = ["merge_runs"]
 
-_FAN_IN = 8
-_SMALLEST_TIER_ROWS = 1024
+_FEWEST = 4
+_FACTOR = 2
 _MAX_ROWS = 16_000_000
-"""Merged at a time: about a minute of work, once in a million blobs."""
+"""Longer runs stay as they are, and no longer ones are made of more than four."""
 
 
 def merge_runs(backend: Backend, keyring: Keyring, index: BlobIndex) -> int:
-    """Merge where a tier is full; gives the bytes stored. Memory stays flat.
+    """Merge what is to be merged; gives the bytes stored. Memory stays flat.
 
     The merged run is durable before those it replaces are deleted, and names
     them, so that a reader who sees both uses the merged one alone. A reader who
     still holds a deleted one lists the runs again.
     """
-    stored_bytes = 0
-    for runs in _full_tiers(index):
+    runs = _mergeable(index.runs)
+    if runs:
         with suppress(DamageError, ObjectNotFound):
-            stored_bytes += _merge(backend, keyring, index, runs)
-    return stored_bytes
+            return _merge(backend, keyring, index, runs)
+    return 0
 
 
-def _full_tiers(index: BlobIndex) -> list[list[StoredRun]]:
-    tiers: dict[int, list[StoredRun]] = {}
-    for run in index.runs:
-        tiers.setdefault(_tier(run.fence.row_count), []).append(run)
-    return [_mergeable(runs) for runs in tiers.values() if len(runs) >= _FAN_IN]
-
-
-def _tier(rows: int) -> int:
-    return max(0, (rows // _SMALLEST_TIER_ROWS).bit_length() + 1) // 3
-
-
-def _mergeable(runs: list[StoredRun]) -> list[StoredRun]:
-    """The smallest of these; of large ones not all at once."""
-    runs.sort(key=lambda run: run.fence.row_count)
-    rows = 0
-    for count, run in enumerate(runs):
+def _mergeable(runs: Iterable[StoredRun]) -> list[StoredRun]:
+    """The smallest runs, as far as one of them is not much larger than the rest."""
+    small = [run for run in runs if run.fence.row_count <= _MAX_ROWS]
+    small.sort(key=lambda run: run.fence.row_count)
+    rows = count = 0
+    for number, run in enumerate(small, 1):
+        if rows + run.fence.row_count > _MAX_ROWS and number > _FEWEST:
+            break
+        if run.fence.row_count < _FACTOR * rows:
+            count = number
         rows += run.fence.row_count
-        if rows > _MAX_ROWS and count >= _FAN_IN:
-            return runs[:count]
-    return runs
+    return small[:count] if count >= _FEWEST else []
 
 
 def _merge(
@@ -71,10 +66,11 @@ def _merge(
 ) -> int:
     volumes: dict[VolumeId, int] = {}
     numberings = [_number(run, volumes) for run in runs]
-    rows = merge(*map(_renumbered, runs, numberings), key=itemgetter(0))
+    records = _in_order(list(map(_records, runs, numberings)))
+    blocks = map(block_of_records, _grouped(records))
     replaces = [hash_in_name(run.name) or b"" for run in runs]
-    merged = (_distinct(rows), _distinct_volumes(runs))
-    info = store_run(backend, keyring, *merged, replaces)
+    volume_records = _distinct_volumes(runs)
+    info = store_merged_run(backend, keyring, blocks, volume_records, replaces)
     index.replace_runs(info, runs)
     for run in runs:
         with suppress(AccessDenied):
@@ -101,14 +97,45 @@ def _distinct_volumes(runs: Iterable[StoredRun]) -> Iterator[VolumeRecord]:
             yield volume
 
 
-def _renumbered(run: StoredRun, numbering: list[int]) -> Iterator[IndexRow]:
+def _records(run: StoredRun, numbering: list[int]) -> Iterator[list[bytes]]:
+    """The records of a run, block by block."""
     for block in run.blocks():
-        yield from block.rows(numbering)
+        yield records_of_block(block, numbering)
 
 
-def _distinct(rows: Iterator[IndexRow]) -> Iterator[IndexRow]:
-    last = None
-    for row in rows:
-        if row != last:
-            yield row
-        last = row
+def _in_order(streams: list[Iterator[list[bytes]]]) -> Iterator[list[bytes]]:
+    """The records of all streams together, sorted by prefix; in pieces, none twice.
+
+    Holds one block of each stream. In every turn that with the lowest end is used up,
+    and of the others what lies before that end. They are sorted anew, which is a
+    merge: Python's sort looks for what is in order already.
+    """
+    heads = [(next(stream, []), stream) for stream in streams]
+    heads = [(head, stream) for head, stream in heads if head]
+    while heads:
+        bound = min(head[-1] for head, _ in heads)
+        piece: list[bytes] = []
+        left: list[tuple[list[bytes], Iterator[list[bytes]]]] = []
+        for head, stream in heads:
+            end = bisect_right(head, bound)
+            piece += head[:end]
+            rest = head[end:] or next(stream, [])
+            if rest:
+                left.append((rest, stream))
+        heads = left
+        piece.sort()
+        if any(map(eq, piece, piece[1:])):
+            piece = list(dict.fromkeys(piece))
+        yield piece
+
+
+def _grouped(pieces: Iterable[list[bytes]]) -> Iterator[list[bytes]]:
+    """The same records by `ROWS_PER_BLOCK`."""
+    waiting: list[bytes] = []
+    for piece in pieces:
+        waiting += piece
+        while len(waiting) >= ROWS_PER_BLOCK:
+            yield waiting[:ROWS_PER_BLOCK]
+            waiting = waiting[ROWS_PER_BLOCK:]
+    if waiting:
+        yield waiting

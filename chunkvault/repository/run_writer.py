@@ -9,12 +9,18 @@ from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.sealing import random_bytes
 from chunkvault.format import names
 from chunkvault.format.directory import BlobRecord
-from chunkvault.format.index_blocks import IndexRow, VolumeRecord
-from chunkvault.format.index_run import SALT_BYTES, build_run, build_run_sealer
+from chunkvault.format.index_blocks import EncodedBlock, IndexRow, VolumeRecord
+from chunkvault.format.index_run import (
+    SALT_BYTES,
+    RunSealer,
+    build_run,
+    build_run_of,
+    build_run_sealer,
+)
 from chunkvault.format.subkeys import Keyring
 from chunkvault.repository.blob_index import BlobIndex
 
-__all__ = ["RunWriter", "store_run"]
+__all__ = ["RunWriter", "store_merged_run", "store_run"]
 
 _FLUSH_ROWS = 100_000
 _FLUSH_BYTES = 256 << 20
@@ -100,9 +106,36 @@ def store_run(
     keyring: Keyring,
     rows: Iterable[IndexRow],
     volumes: Iterable[VolumeRecord],
-    replaces: Sequence[bytes] = (),
 ) -> ObjectInfo:
     """Put an index run; ``rows`` sorted. Durable on return; memory stays flat."""
+    return _store(
+        backend, keyring, lambda sealer, put: build_run(sealer, rows, volumes, (), put)
+    )
+
+
+def store_merged_run(
+    backend: Backend,
+    keyring: Keyring,
+    blocks: Iterable[EncodedBlock],
+    volumes: Iterable[VolumeRecord],
+    replaces: Sequence[bytes],
+) -> ObjectInfo:
+    """As `store_run`, of full blocks; names the runs that it replaces."""
+    return _store(
+        backend,
+        keyring,
+        lambda sealer, put: build_run_of(sealer, blocks, volumes, replaces, put),
+    )
+
+
+_PutPart = Callable[[bytes], bytes]
+
+
+def _store(
+    backend: Backend,
+    keyring: Keyring,
+    build: Callable[[RunSealer, _PutPart], Iterable[bytes]],
+) -> ObjectInfo:
     parts: list[bytes] = []
 
     def put_part(data: bytes) -> bytes:
@@ -112,7 +145,7 @@ def store_run(
         return digest
 
     sealer = build_run_sealer(keyring, random_bytes(SALT_BYTES))
-    data = b"".join(build_run(sealer, rows, volumes, replaces, put_part))
+    data = b"".join(build(sealer, put_part))
     folder = names.LONG_INDEX if parts else names.INDEX
     name = names.object_name(folder, content_hash(data))
     backend.put(name, data)

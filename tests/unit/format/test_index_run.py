@@ -202,7 +202,7 @@ def test_fence_comes_back():
 def test_filter_knows_its_rows_and_refuses_most_others():
     source = random.Random(3)
     rows = sorted(source.randbytes(16) for _ in range(ROWS_PER_BLOCK))
-    bits = filter_of(rows)
+    bits = filter_of(b"".join(rows))
     assert len(bits) == 2 * ROWS_PER_BLOCK
     assert all(may_hold(bits, 0, prefix) for prefix in rows)
     strange = sum(may_hold(bits, 0, source.randbytes(16)) for _ in range(10_000))
