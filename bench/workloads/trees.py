@@ -57,7 +57,7 @@ def back_up_binaries(bench: Workbench, wanted: frozenset[int]) -> None:  # noqa:
     """Programs and libraries of this machine, copied from /usr."""
     with bench.folder("memory") as folder:
         source = folder / "source"
-        total = _copy_binaries(Path("/usr"), source, bench.effort.binaries_bytes)
+        total = copy_binaries(Path("/usr"), source, bench.effort.binaries_bytes)
         bench.results.note(f"Binaries: {total / 1e6:.0f} MB of this machine's /usr.")
         bench.contest(
             4,
@@ -140,7 +140,7 @@ def _measure_libraries(bench: Workbench, source: Path, place: str) -> None:
         )
 
 
-def _copy_binaries(origin: Path, folder: Path, limit: int) -> int:
+def copy_binaries(origin: Path, folder: Path, limit: int) -> int:
     """Copy files in the order of their names; gives how many bytes."""
     total = 0
     for part in ("bin", "lib", "sbin", "libexec", "share"):
