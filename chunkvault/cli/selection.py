@@ -80,7 +80,8 @@ def add_selection(parser: ArgumentParser) -> None:
 
 def _add_conditions(parser: ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "the same in duplicity's words: the first that fits wins (see docs)"
+        "the same in duplicity's words: the first that fits wins"
+        " (docs/from-duplicity.md)"
     )
     for option, metavar, text in (
         ("--filelist", "FILE", "patterns, one on each line, behind '+ ' or '- '"),

@@ -13,7 +13,6 @@ from chunkvault.snapshots.tree_reader import TreeReader
 __all__ = ["cat"]
 
 _NAMES = {
-    NodeKind.DIRECTORY: "a directory",
     NodeKind.FIFO: "a named pipe",
     NodeKind.CHARACTER_DEVICE: "a device",
     NodeKind.BLOCK_DEVICE: "a device",
@@ -32,7 +31,7 @@ def cat(
     """
     shown = path.decode(errors="backslashreplace")
     if not split_path(path):
-        raise UsageError(f"{shown} is a directory")
+        raise _is_folder(shown)
     trees = TreeReader(repository.reader)
     node = trees.lookup(snapshot.snapshot.tree, path)
     if node is None:
@@ -47,5 +46,14 @@ def _require_file(node: Node, shown: str) -> None:
         raise UsageError(
             f"{shown} is a symbolic link", hint=f"it points to {target}: try that"
         )
+    if node.kind == NodeKind.DIRECTORY:
+        raise _is_folder(shown)
     if node.kind != NodeKind.FILE:
         raise UsageError(f"{shown} is {_NAMES[node.kind]}")
+
+
+def _is_folder(shown: str) -> UsageError:
+    return UsageError(
+        f"{shown} is a folder",
+        hint="'chunkvault restore' brings it back, 'ls' lists it",
+    )

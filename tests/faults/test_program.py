@@ -55,6 +55,17 @@ def read_line_with(stream, words):
     raise AssertionError(f"never said: {words}")
 
 
+def hold_one(proxy, method):
+    """The next request of that kind gets no answer: the work stops in its middle."""
+    return proxy.add(Fault(stall=True), method=method)
+
+
+def wait_until_held(rule, process):
+    while not rule.applied:
+        assert process.poll() is None
+        time.sleep(0.01)
+
+
 def test_the_summary_counts_what_went_over_the_wire(store, program, source, tmp_path):
     store.proxy.clear()
     summary = program.json("backup", source, "-q")
@@ -82,20 +93,16 @@ def test_the_summary_counts_what_went_over_the_wire(store, program, source, tmp_
 def test_a_backup_and_a_restore_get_through_a_server_that_is_restarted(
     store, program, source, tmp_path
 ):
-    seen = store.proxy.requests
+    held = hold_one(store.proxy, "PUT")
     backup = program.start("backup", source)
-    while not any(one.method == "PUT" and one.sent > 10**6 for one in seen):
-        assert backup.poll() is None
-        time.sleep(0.01)
+    wait_until_held(held, backup)
     store.proxy.go_away()
     store.proxy.come_back()
     _, problems = backup.communicate(timeout=120)
     assert backup.returncode == 0, problems
-    store.proxy.clear()
+    held = hold_one(store.proxy, "GET")
     restore = program.start("restore", "--to", tmp_path / "out")
-    while not store.proxy.count("GET"):
-        assert restore.poll() is None
-        time.sleep(0.01)
+    wait_until_held(held, restore)
     store.proxy.drop_connections()
     _, problems = restore.communicate(timeout=120)
     assert restore.returncode == 0, problems

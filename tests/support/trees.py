@@ -5,6 +5,7 @@ from chunkvault.backends.memory import MemoryBackend
 from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
 from chunkvault.format.snapshot import Snapshot, StoredSnapshot, Totals
 from chunkvault.ids import BlobId, SnapshotId
+from chunkvault.report import SilentReporter
 from chunkvault.repository import (
     BlobWriter,
     DeviceKey,
@@ -14,13 +15,33 @@ from chunkvault.repository import (
 )
 from chunkvault.snapshots.tree_writer import ContentWriter, tree_builder
 
-__all__ = ["KEY", "SECOND", "make_node", "new_repository", "reopen", "take_snapshot"]
+__all__ = [
+    "KEY",
+    "SECOND",
+    "Listener",
+    "make_node",
+    "new_repository",
+    "reopen",
+    "take_snapshot",
+]
 
 KEY = DeviceKey(bytes(range(32)))
 SECOND = 10**9
 """In the unit of times; snapshots of a test are usually seconds apart."""
 
 Files = dict[bytes, bytes | Node]
+
+
+class Listener(SilentReporter):
+    """Remembers what was listed: what happened, to which path."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.entries: list[tuple[str, bytes]] = []
+
+    def entry(self, action: str, path: bytes) -> None:
+        """One more line of a listing."""
+        self.entries.append((action, path))
 
 
 def new_repository(backend: Backend | None = None) -> Repository:

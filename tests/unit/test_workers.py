@@ -215,7 +215,12 @@ def test_a_failure_is_noted_on_an_exception_of_the_block():
     assert "job failed" in caught.value.__notes__[0]
 
 
-def test_a_signal_interrupts_a_submit_that_blocks():
+@pytest.mark.parametrize(
+    ("limit", "block"),
+    [(2, lambda group: group.submit(print, "too many")), (5, WorkerGroup.wait)],
+    ids=["submit", "wait"],
+)
+def test_a_signal_interrupts_what_blocks(limit, block):
     queued = threading.Event()
     done = []
 
@@ -225,29 +230,11 @@ def test_a_signal_interrupts_a_submit_that_blocks():
         assert group._is_stopped.wait(PATIENCE)
         done.append("running")
 
-    with pytest.raises(KeyboardInterrupt), WorkerGroup(1, 2) as group:
+    with pytest.raises(KeyboardInterrupt), WorkerGroup(1, limit) as group:
         group.submit(job, group)
         group.submit(done.append, "waiting")
         queued.set()
-        group.submit(done.append, "too many")
-    assert done == ["running"]
-
-
-def test_a_signal_interrupts_the_wait_for_the_jobs():
-    queued = threading.Event()
-    done = []
-
-    def job(group):
-        assert queued.wait(PATIENCE)
-        interrupt_main_thread()
-        assert group._is_stopped.wait(PATIENCE)
-        done.append("running")
-
-    with pytest.raises(KeyboardInterrupt), WorkerGroup(1, 5) as group:
-        group.submit(job, group)
-        group.submit(done.append, "waiting")
-        queued.set()
-        group.wait()
+        block(group)
     assert done == ["running"]
 
 

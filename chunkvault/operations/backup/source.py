@@ -46,7 +46,8 @@ def store_paths(
     if tree is None:
         raise ChunkvaultError(
             "nothing could be read, so no snapshot was made",
-            hint="check the paths, and whether they may be read",
+            hint="check the paths, and whether they may be read; the repository and"
+            " its cache never are",
         )
     return tree, walk.counts, walk.tops
 

@@ -359,18 +359,6 @@ def test_part_of_the_repository_may_lie_on_another_disk(backend, tmp_path):
     assert (tmp_path / "other" / "object").read_bytes() == b"content"
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(path)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting is not permitted; the limit of file size is tested")
-    yield path
-    subprocess.run(["umount", str(path)], check=True)
-
-
 def test_a_full_disk_keeps_what_was_stored_and_nothing_else(small_disk):
     backend = LocalBackend(bytes(small_disk / "repository"))
     backend.put("volumes/first", b"x" * 100_000)

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import subprocess
 import threading
 
 import pytest
@@ -239,18 +238,6 @@ def test_a_server_without_extensions_gets_a_rename(backend, folder, monkeypatch)
         backend.put("volumes/aa/object", b"another")
     backend.close()
     assert hidden(folder) == []
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 256 KiB."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(path)]
-    if subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("mounting is not permitted")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
 
 
 def test_a_full_disk_is_said_and_nothing_is_left(sshd, small_disk):

@@ -21,17 +21,6 @@ needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs to be root")
 ODD_NAMES = [b"new\nline", b"\xff\xfe", b"\x1b[31m", b" ", b"...", b"-rf", b"x" * 255]
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "target"
-
-
-@pytest.fixture
-def target(folder: Path) -> Iterator[Target]:
-    with Target(os.fsencode(folder)) as target:
-        yield target
-
-
 def snapshot_of(folder: Path) -> dict[str, tuple[int, ...]]:
     """Everything that a change would change."""
     return {

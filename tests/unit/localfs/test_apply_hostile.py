@@ -31,15 +31,9 @@ UNSAFE = [
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "target"
-
-
-@pytest.fixture
-def target(folder: Path) -> Iterator[Target]:
-    with Target(os.fsencode(folder)) as target:
-        target.make_directory(b"a", replace=True)
-        yield target
+def target(target: Target) -> Target:
+    target.make_directory(b"a", replace=True)
+    return target
 
 
 @pytest.fixture

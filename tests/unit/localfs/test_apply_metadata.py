@@ -5,7 +5,6 @@ import shutil
 import stat
 import struct
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,17 +26,6 @@ ACCESS, DEFAULT = b"system.posix_acl_access", b"system.posix_acl_default"
 USER_OBJ, USER, GROUP_OBJ, MASK, OTHER = 0x01, 0x02, 0x04, 0x10, 0x20
 NO_ID = 0xFFFF_FFFF
 CAPABILITY = struct.pack("<5I", 0x0200_0000, 1 << 10, 0, 0, 0)
-
-
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return tmp_path / "target"
-
-
-@pytest.fixture
-def target(folder: Path) -> Iterator[Target]:
-    with Target(os.fsencode(folder)) as target:
-        yield target
 
 
 def acl(user: int, group: int, named: int, mask: int, other: int = 0) -> bytes:

@@ -40,8 +40,8 @@ def test_content_comes_in_pieces(repository, stored, path, content):
 @pytest.mark.parametrize(
     ("path", "what"),
     [
-        (b"/", "a directory"),
-        (b"/data", "a directory"),
+        (b"/", "a folder"),
+        (b"/data", "a folder"),
         (b"/data/link", "a symbolic link"),
         (b"/data/pipe", "a named pipe"),
     ],

@@ -10,26 +10,17 @@ from chunkvault.errors import PathNotInSnapshot, TargetFull, UsageError
 from chunkvault.format.content import ChunkRef, encode_refs
 from chunkvault.format.node import NodeKind
 from chunkvault.operations.restore import RestoreOptions, restore
-from chunkvault.report import SilentReporter
 from chunkvault.repository import open_repository
 from tests.support.recording import RecordingBackend
 from tests.support.trees import (
     KEY,
     SECOND,
+    Listener,
     make_node,
     new_repository,
     reopen,
     take_snapshot,
 )
-
-
-class Listener(SilentReporter):
-    def __init__(self):
-        super().__init__()
-        self.entries = []
-
-    def entry(self, action, path):
-        self.entries.append((action, path))
 
 
 @pytest.fixture

@@ -8,16 +8,14 @@ from chunkvault.format.node import NodeKind
 from chunkvault.operations.restore import RestoreOptions, restore
 from chunkvault.operations.verify import VerifyOptions, verify
 from chunkvault.report import SilentReporter
-from tests.support.trees import SECOND, make_node, new_repository, reopen, take_snapshot
-
-
-class Listener(SilentReporter):
-    def __init__(self):
-        super().__init__()
-        self.entries = []
-
-    def entry(self, action, path):
-        self.entries.append((action, path))
+from tests.support.trees import (
+    SECOND,
+    Listener,
+    make_node,
+    new_repository,
+    reopen,
+    take_snapshot,
+)
 
 
 @pytest.fixture
