@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 __all__ = ["BackendFolder", "folder_on"]
 
 _PIECE_BYTES = 4 << 20
-_PIECES_KEPT = 16
-"""A volume is read twice, to be hashed and to be used: this much is fetched once."""
 
 
 def folder_on(backend: Backend, place: str) -> ArchiveFolder:
@@ -66,7 +64,7 @@ class BackendFolder:
     def read(self, name: str) -> Iterator[BinaryIO]:
         """A file that is fetched piece by piece; it has no descriptor.
 
-        At most 64 MiB of it are in memory.
+        At most 4 MiB of it are in memory.
         """
         _require_top(name)
         pieces = _PiecewiseFile(self._backend, name)
@@ -103,7 +101,7 @@ class BackendFolder:
 class _PiecewiseFile(io.RawIOBase):
     """An object to be read from any place, a piece at a time.
 
-    The first pieces and the latest one are kept.
+    The latest piece is kept: who goes back fetches again.
 
     Raises:
         ObjectNotFound: at once, there is no such object.
@@ -114,7 +112,8 @@ class _PiecewiseFile(io.RawIOBase):
         self._backend = backend
         self._name = name
         self._position = 0
-        self._pieces: dict[int, bytes] = {}
+        self._number = -1
+        self._latest = b""
         self._piece(0)
 
     def readable(self) -> bool:
@@ -144,14 +143,14 @@ class _PiecewiseFile(io.RawIOBase):
 
     def _piece(self, number: int) -> bytes:
         """A piece; only the last one is shorter than the others, or empty."""
-        if number in self._pieces:
-            return self._pieces[number]
-        for latest in [one for one in self._pieces if one >= _PIECES_KEPT - 1]:
-            del self._pieces[latest]
+        if number == self._number:
+            return self._latest
+        if number == self._number + 1 and 0 < len(self._latest) < _PIECE_BYTES:
+            return b""  # what is shorter was the last
         start = number * _PIECE_BYTES
-        piece = self._backend.get(self._name, start, _PIECE_BYTES)
-        self._pieces[number] = piece
-        return piece
+        self._latest = self._backend.get(self._name, start, _PIECE_BYTES)
+        self._number = number
+        return self._latest
 
 
 def _require_top(name: str) -> None:

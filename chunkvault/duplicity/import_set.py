@@ -92,6 +92,7 @@ class SetImport:
         self._last: Path | None = None
         self._lost: Path | None = None
         self._gaps: list[Gap] = []
+        self._seen = 0
 
     def apply(
         self,
@@ -157,6 +158,7 @@ class SetImport:
             self._delete(entry)
         else:
             self._replace(entry, make)
+        self._seen += entry.path != self._last
         self._last = entry.path
 
     def _replace(
@@ -276,11 +278,21 @@ class SetImport:
             self._reporter.problem(Problem(b"", text, is_failure=False))
 
     def _missed(self, entries: Iterator[Entry], until: Path | None) -> Iterator[Entry]:
+        """What a sigtar has between the path that was last and another.
+
+        Raises:
+            FormatError: it has not even what was read: it is of another set.
+        """
+        last, expected, known = self._last, self._seen, 0
         for entry in entries:
+            if last is not None and entry.path <= last:
+                known += 1
+                continue
             if until is not None and entry.path >= until:
-                return
-            if self._last is None or entry.path > self._last:
-                yield entry
+                break
+            _require_own(known, expected)
+            yield entry
+        _require_own(known, expected)
 
     def _make_without_content(self, entry: Entry, old: Node | None) -> Node:
         if entry.member.kind == NodeKind.FILE:
@@ -315,6 +327,11 @@ def _require_no_doubt(gap: Gap, *, trusts: bool) -> None:
         raise InDoubt from gap.error
     if isinstance(gap.error, NotSigned):
         raise gap.error
+
+
+def _require_own(known: int, expected: int) -> None:
+    if known < expected:
+        raise FormatError("the signatures of the set are those of another one")
 
 
 def utc(time_s: int) -> str:

@@ -11,12 +11,15 @@ from tests.support.command import Program
 from tests.support.difftars import DIRECTORY, T0, seal, write_set
 
 OURS, OTHER = "ours@example.org", "other@example.org"
+PROTECTED = "protected@example.org"
+"""It has the passphrase ``kp``; the others have none, which costs gpg less time."""
+
 ROOT = {"snapshot/./": DIRECTORY}
 
 
-def gpg(home, *words, **options):
+def gpg(home, *words, passphrase="", **options):
     run = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback"]
-    run += ["--passphrase", "kp", *words]
+    run += ["--passphrase", passphrase, *words]
     return subprocess.run(run, check=True, capture_output=True, **options).stdout
 
 
@@ -28,8 +31,9 @@ def homes():
         tempfile.TemporaryDirectory(prefix="gpg") as without_other,
         tempfile.TemporaryDirectory(prefix="gpg") as public,
     ):
-        for name in (OURS, OTHER):
-            gpg(full, "--quick-gen-key", name, "future-default", "default", "0")
+        for name, secret in ((OURS, ""), (OTHER, ""), (PROTECTED, "kp")):
+            words = ("--quick-gen-key", name, "future-default", "default", "0")
+            gpg(full, *words, passphrase=secret)
         gpg(public, "--import", input=gpg(full, "--export"))
         gpg(without_other, "--import", input=gpg(full, "--export-secret-keys", OURS))
         yield {"full": full, "without other": without_other, "public": public}
@@ -57,8 +61,8 @@ def run(tmp_path, archive):
     program = Program(top)
     assert program.run("init").returncode == 0
 
-    def run(*words, secret="kp", **variables):
-        program.environment.update(variables)
+    def run(*words, secret=None):
+        program.environment.pop("PASSPHRASE", None)
         if secret is not None:
             program.environment["PASSPHRASE"] = secret
         done = program.run("import", "duplicity", archive, *words)
@@ -67,9 +71,9 @@ def run(tmp_path, archive):
     return run
 
 
-def keyed(home, sign_key=OURS, **options):
-    fields = {"passphrase": b"kp", "home": os.fsencode(home), "recipients": (OURS,)}
-    return GpgOptions(sign_key=sign_key, **(fields | options))
+def keyed(home, sign_key=OURS, recipient=OURS):
+    home = os.fsencode(home)
+    return GpgOptions(sign_key=sign_key, home=home, recipients=(recipient,))
 
 
 def test_what_the_key_has_signed_is_imported(homes, archive, run):
@@ -116,7 +120,7 @@ def test_a_key_that_is_not_there_is_told_at_once(homes, archive, run):
     assert f"gpg has no key '{OTHER}' to check signatures with" in said
     code, said, _ = run("--gpg-home", homes["full"], "--sign-key", "example.org")
     assert code == 2
-    assert "gpg has 2 keys for 'example.org'" in said
+    assert "gpg has 3 keys for 'example.org'" in said
     assert run("--sign-key", "--version")[0] == 2
 
 
@@ -147,31 +151,33 @@ def test_a_key_that_was_revoked_proves_nothing(homes, archive, run):
 
 
 @pytest.mark.parametrize(
-    ("home", "secret", "message"),
+    ("home", "secret", "message", "expected"),
     [
-        ("full", "wrong", "gpg does not accept the passphrase"),
-        ("full", None, "gpg needs a passphrase to decrypt"),
-        ("public", "kp", "gpg has no secret key to decrypt with"),
+        ("full", "wrong", "gpg does not accept the passphrase", 12),
+        ("full", None, "no passphrase of the archive was given, and no terminal", 2),
+        ("public", "kp", "gpg has no secret key to decrypt with", 12),
     ],
 )
 def test_a_key_that_does_not_open_the_archive_is_told(
-    homes, archive, run, home, secret, message
+    homes, archive, run, home, secret, message, expected
 ):
-    seal(archive, lambda _: keyed(homes["full"]))
+    seal(archive, lambda _: keyed(homes["full"], None, PROTECTED))
     kill = ["gpgconf", "--homedir", homes["full"], "--kill", "gpg-agent"]
     subprocess.run(kill, check=True, capture_output=True)
     code, said, snapshots = run("--gpg-home", homes[home], secret=secret)
-    assert (code, snapshots) == (12, 0)
+    assert (code, snapshots) == (expected, 0)
     assert message in said
     assert "hint: " in said
 
 
-@pytest.mark.parametrize("secret", ["wrong", None])
-def test_a_passphrase_that_does_not_open_the_archive_is_told(archive, run, secret):
+@pytest.mark.parametrize(("secret", "expected"), [("wrong", 12), (None, 2)])
+def test_a_passphrase_that_does_not_open_the_archive_is_told(
+    archive, run, secret, expected
+):
     options = GpgOptions(passphrase=b"kp", s2k_count=65536)
     seal(archive, lambda _: options)
     code, said, snapshots = run(secret=secret)
-    assert (code, snapshots) == (12, 0)
+    assert (code, snapshots) == (expected, 0)
     assert "passphrase" in said
     assert run(secret="kp") == (0, "", 2)
 
