@@ -12,7 +12,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.clock import LocalZone, now_ns
-from chunkvault.cli.memory import recall_names, remember_names
+from chunkvault.cli.memory import (
+    recall_habits,
+    recall_names,
+    remember_habits,
+    remember_names,
+)
 from chunkvault.cli.output import Output, printable
 from chunkvault.cli.process import (
     INTERRUPTION,
@@ -135,6 +140,7 @@ class Context:
             upload_pace=Pace(settings.upload_rate, clock),
             download_pace=Pace(settings.download_rate, clock),
             clock=clock,
+            habits=recall_habits(settings),
             tell=self._tell,
         )
 
@@ -184,6 +190,8 @@ class Context:
             yield backend
         finally:
             backend.close()
+            if self.storage.habits is not None:
+                remember_habits(self.settings, self.storage.habits)
 
     @contextmanager
     def open_archive(self, location: str) -> Iterator["ArchiveFolder"]:
