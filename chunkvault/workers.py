@@ -11,9 +11,9 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Thread
 from types import TracebackType
-from typing import ParamSpec, Self, TypeVar
+from typing import Generic, ParamSpec, Self, TypeVar
 
-__all__ = ["WorkerGroup", "map_ordered"]
+__all__ = ["Errands", "WorkerGroup", "map_ordered"]
 
 _SIGNAL_CHECK_S = 1.0
 """How long a wait may last before signals are looked for.
@@ -160,6 +160,40 @@ class WorkerGroup:
         for thread in self._threads:
             with suppress(RuntimeError):  # it could not be started
                 thread.join()
+
+
+class Errands(Generic[_Result]):
+    """Calls begun before anybody needs their results, each known by a name.
+
+    Results nobody asks for are dropped, errors included. Any thread.
+    """
+
+    def __init__(self, threads: int) -> None:
+        """Prepare; a thread starts with each of the first ``threads`` calls."""
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="chunkvault-ahead")
+        self._begun: dict[str, Future[_Result]] = {}
+
+    def begin(self, name: str, function: Callable[[], _Result]) -> None:
+        """Have the function called; nothing happens after `close`."""
+        with suppress(RuntimeError):  # closed meanwhile
+            self._begun[name] = self._pool.submit(function)
+
+    def take(self, name: str) -> Callable[[], _Result] | None:
+        """What waits for the result, and raises what the call raised; once.
+
+        None if no call of this name was begun.
+        """
+        future = self._begun.pop(name, None)
+        return None if future is None else future.result
+
+    def names(self) -> tuple[str, ...]:
+        """Those whose results were not taken yet."""
+        return tuple(self._begun)
+
+    def close(self) -> None:
+        """Begin no more, and wait for the calls that run."""
+        self._begun.clear()
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
 
 def map_ordered(

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from chunkvault.backends.clock import Clock, SystemClock
+from chunkvault.backends.habits import Habits
 from chunkvault.backends.pace import Pace
 from chunkvault.backends.traffic import Traffic
 
@@ -26,6 +27,8 @@ class StorageOptions:
         upload_pace: how fast bytes may go out, see `Pace`.
         download_pace: how fast bytes may come in.
         clock: for those who wait until a store answers again.
+        habits: what is known about stores, and takes what is found out; None where
+            nothing is remembered, and finding out would not pay.
         tell: takes a sentence for people, such as that a store does not answer.
     """
 
@@ -35,4 +38,5 @@ class StorageOptions:
     upload_pace: Pace = field(default_factory=Pace)
     download_pace: Pace = field(default_factory=Pace)
     clock: Clock = field(default_factory=SystemClock)
+    habits: Habits | None = None
     tell: Callable[[str], None] = _tell_nobody

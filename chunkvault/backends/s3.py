@@ -1,7 +1,8 @@
 """S3, at Amazon and everywhere else, through botocore.
 
 A put is create-only by ``If-None-Match: *``. Servers that ignore the condition
-silently exist, so one that is not certain to heed it is also asked beforehand.
+silently exist, so one that is not certain to heed it is also asked beforehand. The
+first small object that was put is put once more: who refuses that heeds it.
 What is deleted in a bucket with versions stays as an old version until a rule of
 the bucket removes it.
 """
@@ -19,12 +20,20 @@ from chunkvault.backends.s3_multipart import upload_in_parts
 from chunkvault.backends.s3_place import S3Place, parse_place
 from chunkvault.backends.s3_upkeep import S3Upkeep
 from chunkvault.backends.upkeep import Upkeep
-from chunkvault.errors import ObjectExists, ObjectNotFound, StorageUnreachable
+from chunkvault.errors import (
+    BackendError,
+    ObjectExists,
+    ObjectNotFound,
+    StorageUnreachable,
+)
 
 __all__ = ["S3Backend", "open_location"]
 
 _SINGLE_PUT_BYTES = 64 << 20
 """Larger objects are sent in parts."""
+
+_TRIAL_BYTES = 64 << 10
+"""Objects up to this are put once more, to see what the server says."""
 
 _CLASS_FROM_BYTES = 128 << 10
 """Classes that are cheaper per byte bill at least so much for each object."""
@@ -53,6 +62,7 @@ class S3Backend:
         self._options = options
         self._client = S3Client(place, options)
         self._conditional = True  # until the server says that it cannot
+        self._has_tried = False
         self._told_about_versions = False
         self._lock = Lock()
 
@@ -60,12 +70,13 @@ class S3Backend:
         """Send the object in one request, or in parts if it is very large."""
         require_name(name)
         what = f"store {name}"
-        if not self._place.conditional_put or not self._conditional:
+        if not self._is_certain():
             self._require_absent(name, what)
         if memoryview(data).nbytes > _SINGLE_PUT_BYTES:
             self._put_in_parts(name, data, what)
         else:
             self._put_at_once(name, data, what)
+            self._find_out(name, data, what)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Ask for the range, and check that it is what came."""
@@ -116,6 +127,35 @@ class S3Backend:
                     f"the listing of the {self._place} does not come to an end"
                 )
             arguments["ContinuationToken"] = token
+
+    def _is_certain(self) -> bool:
+        """Whether a put to a name that is taken is certainly refused."""
+        habits, place = self._options.habits, self._place
+        is_known = habits is not None and bool(habits.heeds_conditions(str(place)))
+        return self._conditional and (place.conditional_put or is_known)
+
+    def _find_out(
+        self, name: str, data: bytes | bytearray | memoryview, what: str
+    ) -> None:
+        """Put an object once more, to see whether that is refused; tried once.
+
+        It is the same content, so that nothing is lost where it is not.
+        """
+        habits, place = self._options.habits, str(self._place)
+        if habits is None or self._place.conditional_put or not self._conditional:
+            return
+        is_large = memoryview(data).nbytes > _TRIAL_BYTES
+        if is_large or self._has_tried or habits.heeds_conditions(place) is not None:
+            return
+        self._has_tried = True
+        try:
+            self._put_at_once(name, data, what)
+        except ObjectExists:
+            habits.note(place, heeds=True)
+        except BackendError:
+            pass  # the object is there; the next command will find out
+        else:
+            habits.note(place, heeds=False)
 
     def _put_at_once(
         self, name: str, data: bytes | bytearray | memoryview, what: str

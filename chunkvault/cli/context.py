@@ -4,13 +4,20 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.clock import LocalZone, now_ns
-from chunkvault.cli.memory import recall_names, remember_names
+from chunkvault.cli.memory import (
+    recall_habits,
+    recall_names,
+    remember_habits,
+    remember_names,
+)
 from chunkvault.cli.output import Output, printable
 from chunkvault.cli.process import (
     INTERRUPTION,
@@ -22,6 +29,7 @@ from chunkvault.cli.settings import Settings
 from chunkvault.errors import RepositoryNotFound, UsageError
 from chunkvault.report import Problem
 from chunkvault.timespec import format_iso, format_time, parse_time
+from chunkvault.workers import Errands
 
 if TYPE_CHECKING:
     from chunkvault.backends.base import Backend
@@ -29,9 +37,32 @@ if TYPE_CHECKING:
     from chunkvault.duplicity.folder import ArchiveFolder
     from chunkvault.repository import DeviceKey, Passphrase, Repository
 
-__all__ = ["Context"]
+__all__ = ["Ahead", "Context"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What a command is going to do once its repository is open.
+
+    Attributes:
+        modules: it will load these.
+        writes: it takes a snapshot; otherwise it reads one.
+    """
+
+    modules: tuple[str, ...] = ()
+    writes: bool = False
+
+    @contextmanager
+    def loading(self) -> Iterator[None]:
+        """Load the modules beside what happens in the block."""
+        errands: Errands[object] = Errands(1)
+        errands.begin("load", lambda: [import_module(name) for name in self.modules])
+        try:
+            yield
+        finally:
+            errands.close()
 
 
 class Context:
@@ -109,6 +140,7 @@ class Context:
             upload_pace=Pace(settings.upload_rate, clock),
             download_pace=Pace(settings.download_rate, clock),
             clock=clock,
+            habits=recall_habits(settings),
             tell=self._tell,
         )
 
@@ -158,6 +190,8 @@ class Context:
             yield backend
         finally:
             backend.close()
+            if self.storage.habits is not None:
+                remember_habits(self.settings, self.storage.habits)
 
     @contextmanager
     def open_archive(self, location: str) -> Iterator["ArchiveFolder"]:
@@ -170,13 +204,21 @@ class Context:
             yield folder_on(backend, describe(location))
 
     @contextmanager
-    def open_repository(self, *, use_cache: bool = True) -> Iterator["Repository"]:
-        """The repository, through the cache if there is to be one."""
+    def open_repository(
+        self, *, use_cache: bool = True, ahead: "Ahead | None" = None
+    ) -> Iterator["Repository"]:
+        """The repository, through the cache if there is to be one.
+
+        Args:
+            use_cache: whether there may be one.
+            ahead: what the command is going to do, so that it can be begun while
+                the password is stretched.
+        """
         # The repository brings cipher, compression and hashes along.
         from chunkvault.backends.location import describe, is_remote
-        from chunkvault.repository import cached, open_repository, remote
+        from chunkvault.repository import cached, look_ahead, open_repository, remote
 
-        with self.open_backend() as backend:
+        with self.open_backend() as backend, ExitStack() as stack:
             directory = self.settings.cache_directory if use_cache else None
             source = backend if directory is None else cached(backend, directory)
             is_far, bases = is_remote(self.location), None
@@ -184,6 +226,14 @@ class Context:
                 source, bases = remote(source, directory)
             secret = self.secret()
             known = recall_names(self.settings, self.location) if use_cache else None
+            if ahead is not None:
+                stack.enter_context(ahead.loading())
+                if is_far:
+                    connections = self.settings.connections
+                    source = look_ahead(
+                        source, known, writes=ahead.writes, connections=connections
+                    )
+                    stack.callback(source.close)
             try:
                 repository = open_repository(
                     source,

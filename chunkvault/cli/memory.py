@@ -16,11 +16,20 @@ from chunkvault.cli.settings import Settings
 from chunkvault.ids import RepositoryId
 
 if TYPE_CHECKING:
+    from chunkvault.backends.habits import Habits
     from chunkvault.repository import Recollection
 
-__all__ = ["recall_names", "recall_snapshots", "remember_names", "remember_snapshots"]
+__all__ = [
+    "recall_habits",
+    "recall_names",
+    "recall_snapshots",
+    "remember_habits",
+    "remember_names",
+    "remember_snapshots",
+]
 
 _MAX_BYTES = 1 << 20
+_STORES = b"stores"
 
 
 def recall_snapshots(settings: Settings, repository: RepositoryId) -> frozenset[str]:
@@ -74,14 +83,38 @@ def remember_names(
 ) -> None:
     """Remember these instead; a cache that cannot be written remembers nothing."""
     path = _names_path(settings, location)
-    if path is None or recollection == recall_names(settings, location):
-        return
+    if path is not None and recollection != recall_names(settings, location):
+        _replace(path, recollection.to_text())
+
+
+def recall_habits(settings: Settings) -> "Habits | None":
+    """What was found out about stores; None where nothing can be remembered."""
+    from chunkvault.backends.habits import Habits  # with the backends
+
+    if settings.cache_directory is None:
+        return None
+    try:
+        path = os.path.join(settings.cache_directory, _STORES)
+        with open(path, encoding="utf-8", errors="surrogateescape") as file:
+            return Habits.from_text(file.read(_MAX_BYTES))
+    except OSError:
+        return Habits()
+
+
+def remember_habits(settings: Settings, habits: "Habits") -> None:
+    """Remember what was found out, if anything was."""
+    if settings.cache_directory is not None and habits.is_changed:
+        path = os.path.join(settings.cache_directory, _STORES)
+        _replace(path, habits.to_text())
+
+
+def _replace(path: bytes, text: str) -> None:
     temporary = path + b"." + os.urandom(8).hex().encode()
     with suppress(OSError):
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o600), "w", encoding="ascii") as file:
-            file.write(recollection.to_text())
+        with open(os.open(temporary, flags, 0o600), "wb") as file:
+            file.write(os.fsencode(text))
         os.replace(temporary, path)
 
 

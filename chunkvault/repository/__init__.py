@@ -6,6 +6,7 @@ from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
 from chunkvault.repository.blob_writer import BlobWriter, WriterTotals
 from chunkvault.repository.caching import RemoteStore, cached, remote
+from chunkvault.repository.foresight import look_ahead
 from chunkvault.repository.locations import (
     BlobLocation,
     FrameLocation,
@@ -46,6 +47,7 @@ __all__ = [
     "find_surplus",
     "frame_locations",
     "list_slots",
+    "look_ahead",
     "open_repository",
     "remote",
     "remove_slot",

@@ -15,6 +15,7 @@ from chunkvault.format.directory import CODEC_STORED
 from chunkvault.format.subkeys import Keyring
 from chunkvault.format.volume import VolumeSealer, open_header
 from chunkvault.ids import BlobId, short_hex
+from chunkvault.repository.adjacent import adjacent_frames
 from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.locations import BlobLocation, FrameLocation
 from chunkvault.workers import map_ordered
@@ -24,12 +25,6 @@ __all__ = ["BlobReader"]
 _CACHE_BYTES = 32 << 20
 _UNSPLIT_FRAMES = 8
 _MAX_NEIGHBOURS = 50_000
-_RANGE_BYTES = 8 << 20
-"""Frames that follow each other are read in ranges up to this."""
-
-_RANGE_PLAIN_BYTES = 16 << 20
-"""The same of what they hold: several ranges are in memory at once."""
-
 
 _Frame = tuple[FrameLocation, bytes | DamageError]
 
@@ -191,11 +186,11 @@ class BlobReader:
 
         Frames that follow each other in a volume come in one ranged read. One
         that is damaged or missing comes as its error, and the others go on.
-        Ahead of the caller at most ``connections`` ranges are read, 8 MiB each, of
+        Ahead of the caller at most ``connections`` ranges are read, 9 MiB each, of
         frames that hold 16 MiB at most. Where it is one range, its frames are
         opened as they are asked for.
         """
-        groups = list(_adjacent(frames))
+        groups = list(adjacent_frames(frames))
         ahead = min(self.connections, len(groups))
         if ahead <= 1:
             for group in groups:
@@ -384,25 +379,3 @@ class BlobReader:
 
 def _key(frame: FrameLocation) -> tuple[bytes, int]:
     return frame.volume.volume_id, frame.number
-
-
-def _adjacent(frames: Sequence[FrameLocation]) -> Iterator[list[FrameLocation]]:
-    group: list[FrameLocation] = []
-    plain_bytes = 0
-    for frame in frames:
-        plain_bytes += frame.plain_length
-        if group and not (_follows(group, frame) and plain_bytes <= _RANGE_PLAIN_BYTES):
-            yield group
-            group, plain_bytes = [], frame.plain_length
-        group.append(frame)
-    if group:
-        yield group
-
-
-def _follows(group: list[FrameLocation], frame: FrameLocation) -> bool:
-    last = group[-1]
-    return (
-        frame.volume.volume_id == last.volume.volume_id
-        and frame.offset == last.offset + last.stored_length
-        and frame.offset + frame.stored_length - group[0].offset <= _RANGE_BYTES
-    )

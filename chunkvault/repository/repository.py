@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from typing import Self
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -320,31 +321,23 @@ def open_repository(
         UnsupportedFormat: a newer version wrote it.
         DamageError: too much of it is lost.
     """
-    if recollection is not None:
-        known = (recollection.slot, recollection.repository_id)
-        unlocked = unlock_known(backend, secret, *known)
-        if unlocked is not None:
-            return Repository(
-                backend,
-                *unlocked,
-                extra_verify=extra_verify,
-                bases=bases,
-                runs=recollection.runs,
-                connections=connections,
-            )
-    expected, problem = _read_config(backend)
-    if problem is not None:
-        _require_remains(backend, problem)
-    repository_id, bundle, slot_id = unlock(backend, secret, expected)
-    repository = Repository(
+    opened = partial(
+        Repository,
         backend,
-        repository_id,
-        bundle,
-        slot_id,
         extra_verify=extra_verify,
         bases=bases,
         connections=connections,
     )
+    if recollection is not None:
+        known = (recollection.slot, recollection.repository_id)
+        unlocked = unlock_known(backend, secret, *known)
+        if unlocked is not None:
+            return opened(*unlocked, runs=recollection.runs)
+    expected, problem = _read_config(backend)
+    if problem is not None:
+        _require_remains(backend, problem)
+    repository_id, bundle, slot_id = unlock(backend, secret, expected)
+    repository = opened(repository_id, bundle, slot_id)
     if expected not in (None, repository_id):
         what = "object config is of another repository"
         problem = DamageError(what, object_name=names.CONFIG)

@@ -13,6 +13,7 @@ from typing import Any
 from chunkvault.backends.base import Backend
 from chunkvault.backends.caching import CachingBackend
 from chunkvault.backends.counting import CountingBackend
+from chunkvault.backends.foreseeing import ForeseeingBackend
 from chunkvault.backends.limiting import LimitingBackend
 from chunkvault.backends.local import LocalBackend
 from chunkvault.backends.memory import MemoryBackend
@@ -129,6 +130,9 @@ ENTRIES = {
     "caching local": Entry(
         make=lambda path, server: _caching(LocalBackend(str(path / "r")), path),
         fill=_files_in("r"),
+    ),
+    "foreseeing memory": _around_memory(
+        lambda memory, path: ForeseeingBackend(memory, 2)
     ),
     "counting memory": _around_memory(lambda memory, path: CountingBackend(memory)),
     "recording memory": _around_memory(lambda memory, path: RecordingBackend(memory)),

@@ -4,7 +4,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import Ahead, Context
 from chunkvault.cli.memory import remember_snapshots
 from chunkvault.cli.output import printable
 from chunkvault.cli.selection import add_selection, read_selection
@@ -72,7 +72,7 @@ def run(arguments: Namespace, context: Context) -> int:
 
     options = _read_options(arguments, context)
     with (
-        context.open_repository() as repository,
+        context.open_repository(ahead=Ahead(writes=True)) as repository,
         context.reporter(lists_entries=options.list_entries) as reporter,
     ):
         summary = backup(repository, options, reporter)

@@ -4,7 +4,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import Ahead, Context
 from chunkvault.cli.snapshot_query import (
     absolute_path,
     add_choice_arguments,
@@ -36,6 +36,7 @@ examples:
   chunkvault restore --to /mnt/copy --delete --dry-run -v
 """
 
+_AHEAD = Ahead(("chunkvault.operations.restore", "chunkvault.snapshots.catalog"))
 _POLICIES = ("always", "if-newer", "never")
 
 
@@ -70,21 +71,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 def run(arguments: Namespace, context: Context) -> int:
     """Restore, and sum it up."""
-    # Cipher, compression and hashes come along; --help does not wait for them.
-    from chunkvault.cli.summaries import restore_lines, show
-    from chunkvault.operations.restore import restore
-
     if not arguments.to:
         raise UsageError("--to DIR says where to restore, and is missing")
     paths = tuple(absolute_path(path) for path in arguments.paths)
     with (
-        context.open_repository() as repository,
+        context.open_repository(ahead=_AHEAD) as repository,
         context.reporter(lists_entries=_lists_entries(arguments, context)) as reporter,
     ):
+        # Loaded by now, while the password was stretched.
+        from chunkvault.operations.restore import restore
+
         holding = paths[0] if paths else None
         snapshot = find_snapshot(repository, arguments, context, holding=holding)
         options = _read_options(arguments, context, snapshot, paths)
         summary = restore(repository, options, reporter)
+    from chunkvault.cli.summaries import restore_lines, show
+
     lines = restore_lines(summary, context, dry_run=arguments.dry_run)
     show(summary, lines, context)
     if summary.damaged:

@@ -23,8 +23,8 @@ __all__ = ["write_files"]
 _BATCH_BYTES = 5 << 20
 """Frames of so much content, so that all threads have something to do."""
 
-_FAR_BATCH_BYTES = 8 << 20
-"""As they are stored: so many come in one request."""
+_FAR_BATCH_BYTES = 9 << 20
+"""As they are stored: so many come in one request, half a volume."""
 
 _BATCH_PIECES = 4096
 _BATCH_FRAMES = 16
@@ -94,7 +94,9 @@ def _batches(
     size = pieces = 0
     for group in groups:
         length = _length(group.frame, is_far=is_far)
-        if batch and (size + length > limit or pieces >= _BATCH_PIECES):
+        is_full = size + length > limit or pieces >= _BATCH_PIECES
+        # A new volume is another request in any case.
+        if batch and (is_full or (size > limit // 2 and _differ(batch[-1], group))):
             yield batch
             batch, size, pieces = [], 0, 0
         batch.append(group)
@@ -108,6 +110,12 @@ def _length(frame: FrameLocation | None, *, is_far: bool) -> int:
     if frame is None:
         return 0
     return frame.stored_length if is_far else frame.plain_length
+
+
+def _differ(one: PieceGroup, other: PieceGroup) -> bool:
+    """Whether they lie in different volumes."""
+    volumes = (group.frame and group.frame.volume.volume_id for group in (one, other))
+    return len(set(volumes)) > 1
 
 
 @dataclass(slots=True)

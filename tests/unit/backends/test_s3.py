@@ -1,12 +1,14 @@
 """S3 on a real server, and behind a proxy that answers what others answer."""
 
 import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from chunkvault.backends import s3
 from chunkvault.backends.base import ObjectInfo
+from chunkvault.backends.habits import Habits
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.pace import Pace
 from chunkvault.backends.s3 import S3Backend, open_location
@@ -109,6 +111,69 @@ def test_a_server_without_conditions_is_asked_beforehand(proxy, options, place):
         backend.put("a", b"another")
     assert backend.get("a") == b"content"
     backend.close()
+
+
+def test_a_server_that_heeds_conditions_is_found_out_once(radosgw, options, place):
+    habits = Habits()
+    learning = replace(options, habits=habits)
+    backend = open_location(f"s3:{radosgw.url}/private/{place}", learning)
+    backend.put("large", bytes(MIB))
+    assert options.traffic.requests == {"get": 1, "put": 1}
+    assert not habits.is_changed
+    backend.put("a", b"content")  # asked before, put, and put once more
+    assert options.traffic.requests == {"get": 2, "put": 3}
+    backend.put("b", b"content")
+    with pytest.raises(ObjectExists):
+        backend.put("b", b"another")
+    assert options.traffic.requests == {"get": 2, "put": 5}
+    backend.close()
+    known = Habits.from_text(habits.to_text())
+    again = open_location(
+        f"s3:{radosgw.url}/private/{place}", replace(options, habits=known)
+    )
+    again.put("c", b"content")
+    assert options.traffic.requests == {"get": 2, "put": 6}
+    assert [again.get(name) for name in "abc"] == 3 * [b"content"]
+    again.close()
+
+
+def test_a_server_that_ignores_conditions_is_asked_beforehand_for_ever(
+    proxy, options, place
+):
+    habits = Habits()
+    learning = replace(options, habits=habits)
+    backend = open_location(f"s3:{proxy.url}/private/{place}", learning)
+    proxy.add(Fault(status=200), method="PUT", first=2)
+    backend.put("a", b"content")
+    assert habits.is_changed
+    assert options.traffic.requests == {"get": 1, "put": 2}
+    backend.put("b", b"content")
+    assert options.traffic.requests == {"get": 2, "put": 3}
+    with pytest.raises(ObjectExists):
+        backend.put("b", b"another")
+    assert backend.get("b") == b"content"
+    backend.close()
+
+
+def test_a_trial_that_fails_says_nothing_and_harms_nothing(proxy, options, place):
+    habits = Habits()
+    learning = replace(options, habits=habits)
+    backend = open_location(f"s3:{proxy.url}/private/{place}", learning)
+    proxy.add(Fault(status=503), method="PUT", first=2)
+    backend.put("a", b"content")
+    backend.put("b", b"content")
+    assert not habits.is_changed
+    assert options.traffic.requests == {"get": 2, "put": 3}
+    backend.close()
+
+
+def test_what_was_found_out_survives_as_text():
+    habits = Habits({"bucket a at Amazon S3": True, "bucket b at http://nas:1": False})
+    text = habits.to_text()
+    again = Habits.from_text(f"{text}nonsense\nheeds \n\n")
+    assert again.to_text() == text
+    assert again.heeds_conditions("bucket b at http://nas:1") is False
+    assert again.heeds_conditions("bucket c") is None
 
 
 def test_a_listing_goes_on_behind_a_name(direct, options):

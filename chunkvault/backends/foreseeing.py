@@ -1,0 +1,91 @@
+"""A wrapper that begins requests before they are asked for.
+
+What a command will ask a far store is often known from the start. Asked one after
+the other, each question costs a way there and back; asked at once, all of them
+cost one. Who asks later gets the answer, or waits for it.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
+
+from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.workers import Errands
+
+__all__ = ["ForeseeingBackend"]
+
+_PAGE = 1000
+"""Names that are listed ahead: one request at most stores."""
+
+_Lines = tuple[list[ObjectInfo], Iterator[ObjectInfo]]
+
+
+class ForeseeingBackend:
+    """Answers with what was foreseen, once, and passes everything else on.
+
+    An answer may be as old as the question that was foreseen, so nothing is foreseen
+    that is not going to be asked for soon. A put or a delete makes what was
+    foreseen of that name void.
+    """
+
+    def __init__(self, inner: Backend, threads: int) -> None:
+        """Wrap a backend; ``threads`` requests are made ahead at once."""
+        self._inner = inner
+        self._gets: Errands[bytes] = Errands(threads)
+        self._lists: Errands[_Lines] = Errands(threads)
+
+    def foresee(self, name: str) -> None:
+        """This object will be read whole."""
+        self._gets.begin(name, lambda: self._inner.get(name))
+
+    def foresee_list(
+        self,
+        prefix: str,
+        then: Callable[[Sequence[ObjectInfo]], object] | None = None,
+    ) -> None:
+        """These names will be listed; ``then`` is told the first page of them."""
+
+        def look() -> _Lines:
+            lines = iter(self._inner.list(prefix))
+            page = list(islice(lines, _PAGE))
+            if then is not None:
+                then(page)
+            return page, lines
+
+        self._lists.begin(prefix, look)
+
+    def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
+        """Store the object."""
+        self._forget(name)
+        self._inner.put(name, data)
+
+    def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
+        """Read the object, or the range."""
+        whole = self._gets.take(name)
+        if whole is None:
+            return self._inner.get(name, offset, length)
+        data = whole()
+        if offset == 0 and length is None:
+            return data
+        return data[offset : None if length is None else offset + length]
+
+    def list(self, prefix: str) -> Iterator[ObjectInfo]:
+        """List, from the first page that was foreseen on."""
+        lines = self._lists.take(prefix)
+        return self._inner.list(prefix) if lines is None else chain(*lines())
+
+    def delete(self, name: str) -> None:
+        """Delete the object."""
+        self._forget(name)
+        self._inner.delete(name)
+
+    def close(self) -> None:
+        """Wait for what is under way, and close the inner backend."""
+        self._lists.close()
+        self._gets.close()
+        self._inner.close()
+
+    def _forget(self, name: str) -> None:
+        self._gets.take(name)
+        for prefix in self._lists.names():
+            if name.startswith(prefix):
+                self._lists.take(prefix)

@@ -1,0 +1,66 @@
+"""What a command will ask a far store, asked before it needs the answers.
+
+The stretching of the password alone takes longer than all of these requests. None
+is made that would not be made later, with one exception: a backup that turns out
+not to need a listing of volumes has asked for its first page.
+"""
+
+from collections.abc import Sequence
+
+from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.backends.foreseeing import ForeseeingBackend
+from chunkvault.format import names
+from chunkvault.repository.recollection import Recollection
+
+__all__ = ["look_ahead"]
+
+_SHORT_RUN_BYTES = 256 << 10
+_FEW_VOLUMES_BYTES = 256 << 10
+"""With index runs so short there are hardly more volumes than one page lists."""
+
+
+def look_ahead(
+    backend: Backend,
+    known: Recollection | None,
+    *,
+    writes: bool,
+    connections: int,
+) -> ForeseeingBackend:
+    """The backend, with the first requests of a backup or a restore under way.
+
+    Args:
+        backend: where the repository is.
+        known: what this machine remembers, which makes some requests needless.
+        writes: a backup follows; otherwise something is read from a snapshot.
+        connections: requests that may be under way at once.
+    """
+    ahead = ForeseeingBackend(backend, connections)
+    if known is None:
+        ahead.foresee(names.CONFIG)
+        ahead.foresee_list(names.KEYS, lambda slots: _foresee_slots(ahead, slots))
+    else:
+        ahead.foresee(known.slot)
+    ahead.foresee_list(names.SNAPSHOTS)
+    if writes:
+        ahead.foresee_list(names.INDEX, lambda runs: _foresee_volumes(ahead, runs))
+    elif known is None:
+        ahead.foresee_list(names.INDEX, lambda runs: _foresee_runs(ahead, runs))
+    return ahead
+
+
+def _foresee_slots(ahead: ForeseeingBackend, slots: Sequence[ObjectInfo]) -> None:
+    """The first is tried first, and mostly the only one."""
+    if slots:
+        ahead.foresee(min(slots).name)
+
+
+def _foresee_runs(ahead: ForeseeingBackend, runs: Sequence[ObjectInfo]) -> None:
+    """Of several only some may be needed, and of long ones only parts."""
+    if len(runs) == 1 and runs[0].size <= _SHORT_RUN_BYTES:
+        ahead.foresee(runs[0].name)
+
+
+def _foresee_volumes(ahead: ForeseeingBackend, runs: Sequence[ObjectInfo]) -> None:
+    if sum(run.size for run in runs) <= _FEW_VOLUMES_BYTES:
+        for folder in names.VOLUME_FOLDERS.values():
+            ahead.foresee_list(folder)
