@@ -26,7 +26,7 @@ from chunkvault.backends.base import Backend, ObjectInfo, check_name, require_na
 from chunkvault.backends.body import Body
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.pace import SLICE_BYTES
-from chunkvault.backends.ranges import parse_content_range
+from chunkvault.backends.ranges import parse_content_range, read_range
 from chunkvault.backends.upkeep import Upkeep
 from chunkvault.errors import (
     ObjectExists,
@@ -101,10 +101,9 @@ class B2Backend:
         """Ask for the range, and check that it is what came."""
         require_name(name)
         what = f"read {name}"
-        if length == 0:
-            self._download(name, 0, 1, what)  # only to see whether it is there
-            return b""
-        return self._download(name, offset, length, what)
+        return read_range(
+            lambda start, size: self._download(name, start, size, what), offset, length
+        )
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List page by page, in the order of names."""

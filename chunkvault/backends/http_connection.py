@@ -18,6 +18,7 @@ from http.client import (
     IncompleteRead,
 )
 
+from chunkvault.backends.ranges import parse_content_range
 from chunkvault.backends.ssh_failures import tidy
 from chunkvault.errors import BackendError, StorageUnreachable
 
@@ -25,7 +26,9 @@ __all__ = ["Address", "Answer", "PlainHttpConnection"]
 
 CONNECT_S = 15.0
 _PIECE_BYTES = 1024 * 1024
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-(-?\d+)/(\d+|\*)\Z")
+_NOTHING = "bytes 0--1/0"
+"""What rclone says of any part of an empty object."""
+
 _RETRY_AFTER = re.compile(r"\d{1,5}\Z")
 
 
@@ -189,17 +192,17 @@ class PlainHttpConnection:
 
     def _check_range(self, answer: Answer, offset: int, length: int | None) -> None:
         """Refuse another range than was asked for, or less of it."""
-        found = _CONTENT_RANGE.match(answer.headers.get("Content-Range", ""))
-        if not found:
+        said = answer.headers.get("Content-Range", "")
+        if said == _NOTHING and not answer.body:
+            return
+        extent = parse_content_range(said)
+        if extent is None:
             raise BackendError(f"{self._store} does not say which range it sends")
-        end = int(found[2]) + 1
-        if found[3] != "*":
-            size = int(found[3])
-            end = size if length is None else min(size, offset + length)
-        expected = max(0, end - offset)
-        if (expected and int(found[1]) != offset) or len(answer.body) != expected:
+        is_right = extent.answers(offset, length)
+        if not is_right or len(answer.body) != extent.length:
             raise StorageUnreachable(
-                f"{self._store} sent {len(answer.body)} bytes instead of {expected}"
+                f"{self._store} sent {len(answer.body)} bytes, which are not the range"
+                " that was asked for"
             )
 
     def _lost(self, error: Exception) -> BackendError:

@@ -1,9 +1,10 @@
 """Ranges of HTTP: what to ask for, and what an answer really holds (RFC 9110, 14)."""
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
-__all__ = ["Extent", "parse_content_range", "range_header"]
+__all__ = ["Extent", "parse_content_range", "range_header", "read_range"]
 
 _CONTENT_RANGE = re.compile(r"bytes (\d{1,19})-(\d{1,19})/(\d{1,19}|\*)", re.ASCII)
 
@@ -31,6 +32,22 @@ class Extent:
         if wanted is None:
             return True
         return self.length == (wanted if rest is None else min(wanted, rest))
+
+
+def read_range(
+    fetch: Callable[[int, int | None], bytes], offset: int, length: int | None
+) -> bytes:
+    """A range of an object: of no bytes it is only seen whether the object is there.
+
+    Args:
+        fetch: given offset and length; it cannot be asked for nothing.
+        offset: of the range.
+        length: of the range; None for all from there on.
+    """
+    if length == 0:
+        fetch(0, 1)
+        return b""
+    return fetch(offset, length)
 
 
 def range_header(offset: int, length: int | None) -> str:

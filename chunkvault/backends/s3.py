@@ -13,7 +13,11 @@ from threading import Lock
 from chunkvault.backends.base import Backend, ObjectInfo, check_name, require_name
 from chunkvault.backends.body import Body
 from chunkvault.backends.options import StorageOptions
-from chunkvault.backends.ranges import parse_content_range, range_header
+from chunkvault.backends.ranges import (
+    parse_content_range,
+    range_header,
+    read_range,
+)
 from chunkvault.backends.s3_checksums import checksum_arguments
 from chunkvault.backends.s3_client import Answer, S3Client, S3Refused
 from chunkvault.backends.s3_multipart import upload_in_parts
@@ -82,10 +86,9 @@ class S3Backend:
         """Ask for the range, and check that it is what came."""
         require_name(name)
         what = f"read {name}"
-        if length == 0:
-            self._fetch(name, 0, 1, what)  # only to see whether it is there
-            return b""
-        return self._fetch(name, offset, length, what)
+        return read_range(
+            lambda start, size: self._fetch(name, start, size, what), offset, length
+        )
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List page by page, in the order of names."""

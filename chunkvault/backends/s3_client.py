@@ -43,6 +43,7 @@ _KEY_HINT = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE for a profile"
     " in ~/.aws"
 )
+_SIGN_IN_HINT = "run 'aws sso login', with the profile if one is used"
 _TRUST_HINT = "name the file of its authority in AWS_CA_BUNDLE, if it is your own"
 
 
@@ -143,6 +144,8 @@ class S3Client:
         try:
             return create_client(self._place, options.environment, options.connections)
         except _sdk_errors() as error:
+            if _kinds_of(error) & (_NO_CREDENTIALS | _SIGNED_OUT):
+                raise self._failure(error, "begin") from error
             raise UsageError(
                 f"the settings for the {self._place} do not make sense: {error}",
                 hint="see ~/.aws/config, and what stands behind '?' in the location",
@@ -164,7 +167,12 @@ class S3Client:
     def _failure(self, error: Exception, what: str) -> BackendError:
         """What it means that no answer came."""
         text, where = f"could not {what}", str(self._place)
-        kinds = {kind.__name__ for kind in type(error).__mro__}
+        kinds = _kinds_of(error)
+        if kinds & _SIGNED_OUT:
+            return AccessDenied(
+                f"the sign-in for the {where} has expired, or there was none",
+                hint=_SIGN_IN_HINT,
+            )
         if kinds & _NO_CREDENTIALS:
             return AccessDenied(
                 f"no usable credentials for the {where}", hint=_KEY_HINT
@@ -184,11 +192,14 @@ _NO_CREDENTIALS = frozenset(
         "NoCredentialsError",
         "PartialCredentialsError",
         "CredentialRetrievalError",
-        "TokenRetrievalError",
-        "SSOError",
         "MissingDependencyException",
     }
 )
+_SIGNED_OUT = frozenset({"SSOError", "TokenRetrievalError", "LoginError"})
+
+
+def _kinds_of(error: Exception) -> set[str]:
+    return {kind.__name__ for kind in type(error).__mro__}
 
 
 def _sdk_errors() -> tuple[type[Exception], ...]:

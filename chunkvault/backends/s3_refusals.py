@@ -19,7 +19,10 @@ __all__ = ["Refusal", "refusal_error"]
 
 _NO_KEY = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
 _RENEW = "get new credentials ('aws sso login', or a new AWS_SESSION_TOKEN)"
-_REGION = "name the bucket's region, as in …?region=eu-central-1"
+_REGION = (
+    "name the bucket's region, as in …?region=eu-central-1; or perhaps the server's"
+    " address begins with https"
+)
 _CLOCK = "set the clock of this machine"
 _ARCHIVED = (
     "a lifecycle rule moved it to an archive: restore it there first, and keep"
@@ -47,7 +50,9 @@ _WRONG_REGION = frozenset(
         "TemporaryRedirect",
         "Redirect",
         "301",
+        "302",
         "307",
+        "308",
     }
 )
 _FULL = frozenset(
@@ -126,7 +131,9 @@ def refusal_error(refusal: Refusal, what: str, where: str) -> BackendError:
             hint="create it with the provider's tools, or check its name",
         )
     if code in _WRONG_REGION:
-        return BackendError(f"the {where} is in another region", hint=_REGION)
+        return BackendError(
+            f"the {where} is in another region or at another address", hint=_REGION
+        )
     return _by_status(refusal, what, where)
 
 

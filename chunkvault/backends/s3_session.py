@@ -57,6 +57,7 @@ def create_client(
         config=_config(place, connections),
     )
     client.meta.events.register("before-call.s3", _expect_nothing)
+    client.meta.events.register("before-call.s3.HeadBucket", _follow_nobody)
     client.meta.events.register("before-send.s3", _send_in_pieces)
     for operation in _UPLOADS:
         client.meta.events.register(f"before-sign.s3.{operation}", _hash_once)
@@ -113,6 +114,14 @@ def _config(place: S3Place, connections: int) -> Config:
 def _expect_nothing(params: dict[str, Any], **_: object) -> None:
     """Do not ask before sending: that costs a way there and back for each object."""
     params["headers"].pop("Expect", None)
+
+
+def _follow_nobody(params: dict[str, Any], **_: object) -> None:
+    """The SDK asks so for the region of a bucket when it is led elsewhere.
+
+    If that is led elsewhere, too, it would ask again, and again.
+    """
+    params["context"].setdefault("s3_redirect", {})["redirected"] = True
 
 
 def _hash_once(request: AWSRequest, **_: object) -> None:

@@ -74,6 +74,7 @@ class Context:
         now_ns: when the command began; asked once, so that all agree.
         zone: the local zone.
         stores: the locations that requests go to.
+        has_told_requests: whether a summary has said how many there were.
     """
 
     def __init__(self, settings: Settings, output: Output | None = None) -> None:
@@ -82,6 +83,7 @@ class Context:
         self.now_ns = now_ns()
         self.zone = LocalZone()
         self.stores: set[str] = set()
+        self.has_told_requests = False
         self._started_s = time.monotonic()
         self._reporter: ClosingReporter | None = None
 

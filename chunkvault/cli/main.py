@@ -64,7 +64,13 @@ def _dispatch(words: Sequence[str]) -> int:
     # The context and all it needs are loaded only once there is something to do.
     from chunkvault.cli.context import Context
 
-    return command.run(arguments, Context(read_settings(arguments)))
+    context = Context(read_settings(arguments))
+    exit_code = command.run(arguments, context)
+    if context.stores and context.settings.is_json:
+        from chunkvault.cli.traffic import tell_requests
+
+        tell_requests(context)
+    return exit_code
 
 
 def _answer_without_command(words: Sequence[str]) -> int:

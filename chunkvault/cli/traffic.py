@@ -1,16 +1,20 @@
 """What a command asked of a store: requests by kind, bytes, and an estimate of cost."""
 
+import json
+import sys
+
 from chunkvault.backends.prices import Estimate, estimate_cost, find_prices
 from chunkvault.cli.context import Context
 from chunkvault.cli.output import human_size
 
-__all__ = ["request_fields", "request_lines"]
+__all__ = ["request_fields", "request_lines", "tell_requests"]
 
 _KINDS = ("put", "get", "head", "list", "delete", "other")
 
 
 def request_fields(context: Context) -> dict[str, object]:
     """The requests so far as a JSON object; all 0 where the storage is a folder."""
+    context.has_told_requests = True
     traffic = context.storage.traffic
     estimate = _estimate(context)
     return {
@@ -35,6 +39,19 @@ def request_lines(context: Context) -> list[str]:
     )
     estimate = _estimate(context)
     return [line if estimate is None else f"{line}; {_estimate_text(estimate)}"]
+
+
+def tell_requests(context: Context) -> None:
+    """With ``--json`` a line on standard error, for commands without a summary.
+
+    Their document is a list, or what they write is a file. Nothing is written where
+    no store was asked, or where a summary has told it.
+    """
+    settings = context.settings
+    is_wanted = settings.is_json and not context.has_told_requests
+    if is_wanted and context.storage.traffic.requests:
+        fields = {"message_type": "requests", "requests": request_fields(context)}
+        print(json.dumps(fields), file=sys.stderr)
 
 
 def _estimate(context: Context) -> Estimate | None:

@@ -120,6 +120,19 @@ def _around_memory(wrap: Callable[[Backend, Path], Backend]) -> Entry:
     return Entry(make=lambda path, server: wrap(MemoryBackend(), path), shared=False)
 
 
+def _on_the_web(
+    error: type[BackendError], verbs: str, says: str, how: str = ""
+) -> Trouble:
+    """What a web server cannot do, or does wrong."""
+    return Trouble(
+        server="web",
+        make=lambda path, server: server.open(path, how),
+        error=error,
+        verbs=tuple(verbs.split()),
+        says=says,
+    )
+
+
 ENTRIES = {
     "memory": _around_memory(lambda memory, path: memory),
     "local": Entry(
@@ -311,26 +324,10 @@ TROUBLES: dict[str, Trouble] = {
         verbs=("get", "list"),
         says="401",
     ),
-    "http that is only read": Trouble(
-        server="web",
-        make=lambda path, server: server.open(path),
-        error=AccessDenied,
-        verbs=("put", "delete"),
-        says="only read from",
-    ),
-    "http without a listing": Trouble(
-        server="web",
-        make=lambda path, server: server.open(path),
-        error=BackendError,
-        verbs=("list",),
-        says="OBJECTS.txt",
-    ),
-    "http that redirects for ever": Trouble(
-        server="web",
-        make=lambda path, server: server.open(path, "/round"),
-        error=BackendError,
-        verbs=("get", "list"),
-        says="from one address to the next",
+    "http that is only read": _on_the_web(AccessDenied, "put delete", "only read from"),
+    "http without a listing": _on_the_web(BackendError, "list", "OBJECTS.txt"),
+    "http that redirects for ever": _on_the_web(
+        BackendError, "get list", "from one address to the next", "/round"
     ),
     "b2 with a wrong key": Trouble(
         server="b2",

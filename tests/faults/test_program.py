@@ -1,5 +1,6 @@
 """The program itself on an S3 server whose line fails: codes, words, counts."""
 
+import json
 import signal
 import time
 
@@ -88,6 +89,22 @@ def test_the_summary_counts_what_went_over_the_wire(store, program, source, tmp_
     assert " get" in next(
         line for line in done.stdout.splitlines() if line.startswith("requests ")
     )
+
+
+def test_every_command_tells_its_requests_to_programs(store, program, source):
+    assert program.run("backup", source, "-q").returncode == 0
+    name = source / "f1"
+    for words in ("snapshots", "ls", "find *", f"history {name}", "diff latest latest"):
+        store.proxy.clear()
+        done = program.run(*words.split(), "--json", "--no-cache")
+        assert done.returncode == 0, done.stderr
+        json.loads(done.stdout)  # one document, and nothing else
+        told = json.loads(done.stderr)
+        assert told["message_type"] == "requests"
+        assert told["requests"]["list"] == store.proxy.count("GET", "list-type") > 0
+    for words in ("stats", "key list"):
+        done = program.run(*words.split(), "--json", "--no-cache")
+        assert '"requests"' in done.stdout + done.stderr
 
 
 def test_a_backup_and_a_restore_get_through_a_server_that_is_restarted(

@@ -41,7 +41,13 @@ def run(arguments: Namespace, context: Context) -> int:
             ) from error
         repository_id = repository.id.hex()
     if context.settings.is_json:
-        fields = {"repository_id": repository_id, "location": location}
+        from chunkvault.cli.traffic import request_fields
+
+        fields = {
+            "repository_id": repository_id,
+            "location": location,
+            "requests": request_fields(context),
+        }
         context.output.json_document({"message_type": "summary", **fields})
     elif not context.settings.is_quiet:
         context.output.line(f"created repository {repository_id[:8]} at {location}")

@@ -166,7 +166,9 @@ def _find_slot(repository: "Repository", wanted: str) -> SlotId:
 
 def _tell(action: str, slot_id: SlotId, what: str, context: Context) -> None:
     if context.settings.is_json:
+        from chunkvault.cli.traffic import request_fields
+
         fields = {"message_type": "summary", "action": action, "slot": slot_id.hex()}
-        context.output.json_document(fields)
+        context.output.json_document({**fields, "requests": request_fields(context)})
     elif not context.settings.is_quiet:
         context.output.line(f"{action} {what} (slot {short_hex(slot_id)})")

@@ -74,6 +74,7 @@ def _show(figures: "Stats", context: Context) -> None:
 
 def _fields(figures: "Stats", context: Context) -> dict[str, object]:
     from chunkvault.cli.records import snapshot_fields
+    from chunkvault.cli.traffic import request_fields
 
     newest = figures.newest
     return {
@@ -90,4 +91,5 @@ def _fields(figures: "Stats", context: Context) -> dict[str, object]:
         "dedup_ratio": round(figures.dedup_ratio, 4),
         "key_slots": figures.key_slots,
         "damaged_snapshots": figures.damaged_snapshots,
+        "requests": request_fields(context),
     }

@@ -401,6 +401,58 @@ def test_without_credentials_the_variables_are_named(radosgw, monkeypatch, tmp_p
     assert "AWS_ACCESS_KEY_ID" in caught.value.hint
 
 
+def test_a_bucket_in_another_region_is_found_where_the_server_says_so(proxied, proxy):
+    body = (
+        b"<Error><Code>AuthorizationHeaderMalformed</Code><Message>expecting"
+        b" 'eu-central-1'</Message><Region>eu-central-1</Region></Error>"
+    )
+    proxy.add(Fault(status=400, body=body), times=1)
+    proxied.put("a", b"content")
+    assert proxied.get("a") == b"content"
+    assert proxy.count("PUT") == 1  # what was looked for first found the way
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(status=301),
+        Fault(status=307, body=xml("TemporaryRedirect")),
+        Fault(status=301, body=xml("PermanentRedirect")),
+        Fault(status=400, body=xml("AuthorizationHeaderMalformed")),
+    ],
+    ids=str,
+)
+def test_a_server_that_leads_elsewhere_is_not_followed_for_ever(proxied, proxy, fault):
+    proxy.add(fault, times=None)
+    with pytest.raises(BackendError, match="another region") as caught:
+        proxied.put("a", b"content")
+    assert "region=" in caught.value.hint
+    assert len(proxy.requests) <= 2
+
+
+def test_a_sign_in_that_has_expired_is_told(radosgw, monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))  # where the SDK keeps what it was given
+    (tmp_path / "config").write_text(
+        "[profile work]\nsso_session = work\nsso_account_id = 123456789012\n"
+        "sso_role_name = backup\n[sso-session work]\nsso_region = us-east-1\n"
+        "sso_start_url = https://example.invalid/start\n"
+    )
+    options = StorageOptions(environment={"AWS_CONFIG_FILE": str(tmp_path / "config")})
+    backend = open_location(f"s3:{radosgw.url}/private/x?profile=work", options)
+    with pytest.raises(AccessDenied, match="has expired") as caught:
+        backend.get("a")
+    assert "aws sso login" in caught.value.hint
+
+
+def test_what_lies_in_an_archive_is_told_with_what_to_do(direct, proxied, proxy):
+    direct.put("a", b"content")
+    body = xml("InvalidObjectState", "not valid for the object's storage class")
+    proxy.add(Fault(status=403, body=body), times=None)
+    with pytest.raises(AccessDenied, match="lies in an archive") as caught:
+        proxied.get("a")
+    assert "restore it there first" in caught.value.hint
+
+
 def test_a_profile_gives_the_credentials(radosgw, tmp_path, place):
     file = tmp_path / "credentials"
     keys = radosgw.environment

@@ -249,3 +249,57 @@ def test_a_full_disk_is_said_and_nothing_is_left(sshd, small_disk):
     backend.put("volumes/third", b"x" * 100_000)
     backend.close()
     assert hidden(small_disk) == []
+
+
+JUMP = """ProxyJump Gate
+Host Gate
+    HostName 127.0.0.1
+    Port {port}
+    IdentityFile {folder}/user-key
+    IdentitiesOnly yes
+    UserKnownHostsFile {folder}/known_hosts
+    StrictHostKeyChecking yes
+"""
+
+
+def test_a_jump_host_of_the_configuration_is_passed(sshd, tmp_path):
+    more = JUMP.format(port=sshd.port, folder=sshd.folder)
+    backend = sshd.open(tmp_path / "far", sshd.configure(tmp_path, more=more))
+    backend.put("volumes/object", b"content")
+    assert backend.get("volumes/object") == b"content"
+    backend.close()
+    assert (tmp_path / "far/volumes/object").read_bytes() == b"content"
+
+
+def test_an_agent_has_the_key(sshd, tmp_path):
+    socket = tmp_path / "agent"
+    agent = subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", "ssh-agent", "-D", "-a", str(socket)],
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        environment = {**os.environ, "SSH_AUTH_SOCK": str(socket)}
+        wait_for_agent(environment, sshd.folder / "user-key")
+        configuration = sshd.configure(tmp_path, identity=tmp_path / "absent")
+        text = configuration.read_text().replace("IdentityAgent none", "")
+        configuration.write_text(text.replace("IdentitiesOnly yes", ""))
+        location = sshd.location(tmp_path / "far", configuration)
+        backend = open_location(location, StorageOptions(environment=environment))
+        backend.put("object", b"content")
+        assert backend.get("object") == b"content"
+        backend.close()
+    finally:
+        agent.terminate()
+        agent.wait()
+
+
+def wait_for_agent(environment, key):
+    for _ in range(600):
+        command = ["ssh-add", "-q", str(key)]
+        done = subprocess.run(
+            command, env=environment, capture_output=True, check=False
+        )
+        if done.returncode == 0:
+            return
+        threading.Event().wait(0.05)
+    raise AssertionError(done.stderr)
