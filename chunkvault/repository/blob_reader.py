@@ -16,6 +16,7 @@ from chunkvault.format.subkeys import Keyring
 from chunkvault.format.volume import VolumeSealer, open_header
 from chunkvault.ids import BlobId, short_hex
 from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.frame_ranges import adjacent, around
 from chunkvault.repository.locations import BlobLocation, FrameLocation
 from chunkvault.workers import map_ordered
 
@@ -24,10 +25,6 @@ __all__ = ["BlobReader"]
 _CACHE_BYTES = 32 << 20
 _UNSPLIT_FRAMES = 8
 _MAX_NEIGHBOURS = 50_000
-_RANGE_BYTES = 4 << 20
-"""Frames that follow each other are read in ranges up to this."""
-
-
 _Frames = list[tuple[FrameLocation, bytes | DamageError]]
 
 
@@ -75,9 +72,9 @@ class BlobReader:
         failure: DamageError | None = None
         for location in self._places(kind, blob_id[:PREFIX_BYTES]):
             try:
-                content = self._frame(location.frame)
                 if kind == BlobKind.TREE:
-                    self._unsplit.append(location.frame)
+                    self._read_around(location.frame)
+                content = self._frame(location.frame)
                 return self.extract(kind, blob_id, location, content)
             except DamageError as error:
                 if error.object_name == location.frame.object_name:
@@ -190,7 +187,7 @@ class BlobReader:
         that is damaged or missing comes as its error, and the others go on.
         Ahead of the caller at most ``connections`` ranges are read, 4 MiB each.
         """
-        groups = list(_adjacent(frames))
+        groups = list(adjacent(frames))
         ahead = min(self.connections, len(groups))
         threads = ahead if ahead > 1 else 0
         with closing(map_ordered(self._read_group, groups, threads, ahead)) as done:
@@ -252,6 +249,19 @@ class BlobReader:
         if len(self._neighbours) > _MAX_NEIGHBOURS:
             self._neighbours.clear()
             self._split_frames.clear()
+
+    def _read_around(self, frame: FrameLocation) -> None:
+        """Read a frame of trees with those beside it, as far as they are small.
+
+        What a backup of few files stored of trees comes in one request.
+        """
+        if self._kept(frame) is None:
+            frames = around(frame)
+            for _ in self.read_frames(frames):
+                pass  # they are kept; one that is damaged is told when it is wanted
+            self._unsplit += frames
+        else:
+            self._unsplit.append(frame)
 
     def _frame(self, frame: FrameLocation) -> bytes:
         content = self._kept(frame)
@@ -375,23 +385,3 @@ class BlobReader:
 
 def _key(frame: FrameLocation) -> tuple[bytes, int]:
     return frame.volume.volume_id, frame.number
-
-
-def _adjacent(frames: Sequence[FrameLocation]) -> Iterator[list[FrameLocation]]:
-    group: list[FrameLocation] = []
-    for frame in frames:
-        if group and not _follows(group, frame):
-            yield group
-            group = []
-        group.append(frame)
-    if group:
-        yield group
-
-
-def _follows(group: list[FrameLocation], frame: FrameLocation) -> bool:
-    last = group[-1]
-    return (
-        frame.volume.volume_id == last.volume.volume_id
-        and frame.offset == last.offset + last.stored_length
-        and frame.offset + frame.stored_length - group[0].offset <= _RANGE_BYTES
-    )
