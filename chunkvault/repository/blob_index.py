@@ -21,6 +21,7 @@ from chunkvault.repository.locations import (
 from chunkvault.repository.run_questions import (
     compare_volumes,
     digits_to_list,
+    likeliest,
     locate_blob,
 )
 from chunkvault.repository.section_cache import SectionCache
@@ -62,7 +63,8 @@ class BlobIndex:
         self._sections = SectionCache()
         self._dropped: set[str] = set()
         self._own: set[str] = set()
-        self._last_hit = ""
+        self._hits: dict[str, int] = {}
+        self._hit_count = 0
         self._hints: dict[bytes, BlobLocation] = {}
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
@@ -326,16 +328,20 @@ class BlobIndex:
             for location in self._asking(
                 run, lambda run: locate_blob(run, prefix), _NOWHERE
             ):
-                self._last_hit = run.name
+                self._note_hit(run)
                 if location.frame.volume.volume_id in self._missing:
                     last.append(location)
                 else:
                     yield location
         yield from last
 
+    def _note_hit(self, run: StoredRun) -> None:
+        self._hit_count += 1
+        self._hits[run.name] = self._hit_count
+
     def _likeliest(self) -> list[StoredRun]:
-        """The runs, the one first that knew the last blob: files stay together."""
-        return sorted(self._known(), key=lambda run: run.name != self._last_hit)
+        """The runs in the order in which they are asked for one blob."""
+        return likeliest(self._known(), self._hits)
 
     def _asking(
         self, run: StoredRun, ask: Callable[[StoredRun], _Result], otherwise: _Result

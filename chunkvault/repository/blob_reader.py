@@ -15,8 +15,8 @@ from chunkvault.format.directory import CODEC_STORED
 from chunkvault.format.subkeys import Keyring
 from chunkvault.format.volume import VolumeSealer, open_header
 from chunkvault.ids import BlobId, short_hex
-from chunkvault.repository.adjacent import adjacent_frames
 from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.frame_ranges import adjacent, around
 from chunkvault.repository.locations import BlobLocation, FrameLocation
 from chunkvault.workers import map_ordered
 
@@ -73,9 +73,9 @@ class BlobReader:
         failure: DamageError | None = None
         for location in self._places(kind, blob_id[:PREFIX_BYTES]):
             try:
-                content = self._frame(location.frame)
                 if kind == BlobKind.TREE:
-                    self._unsplit.append(location.frame)
+                    self._read_around(location.frame)
+                content = self._frame(location.frame)
                 return self.extract(kind, blob_id, location, content)
             except DamageError as error:
                 if error.object_name == location.frame.object_name:
@@ -190,7 +190,7 @@ class BlobReader:
         frames that hold 16 MiB at most. Where it is one range, its frames are
         opened as they are asked for.
         """
-        groups = list(adjacent_frames(frames))
+        groups = list(adjacent(frames))
         ahead = min(self.connections, len(groups))
         if ahead <= 1:
             for group in groups:
@@ -255,6 +255,19 @@ class BlobReader:
         if len(self._neighbours) > _MAX_NEIGHBOURS:
             self._neighbours.clear()
             self._split_frames.clear()
+
+    def _read_around(self, frame: FrameLocation) -> None:
+        """Read a frame of trees with those beside it, as far as they are small.
+
+        What a backup of few files stored of trees comes in one request.
+        """
+        if self._kept(frame) is None:
+            frames = around(frame)
+            for _ in self.read_frames(frames):
+                pass  # they are kept; one that is damaged is told when it is wanted
+            self._unsplit += frames
+        else:
+            self._unsplit.append(frame)
 
     def _frame(self, frame: FrameLocation) -> bytes:
         content = self._kept(frame)

@@ -1,13 +1,16 @@
-"""What one index run is asked: where is a blob, which volumes are missing."""
+"""What one index run is asked: where is a blob, which volumes are missing.
 
-from collections.abc import Sequence
+And which run is best asked first.
+"""
+
+from collections.abc import Mapping, Sequence
 
 from chunkvault.errors import DamageError
 from chunkvault.format import names
 from chunkvault.repository.locations import BlobLocation
 from chunkvault.repository.stored_run import StoredRun
 
-__all__ = ["compare_volumes", "digits_to_list", "locate_blob"]
+__all__ = ["compare_volumes", "digits_to_list", "likeliest", "locate_blob"]
 
 _FEW_VOLUMES = 1000
 """So many names are one page of a listing at most stores."""
@@ -30,6 +33,26 @@ def locate_blob(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
         location = (row.offset, row.length, row.plain_length, row.base)
         locations.append(BlobLocation(frames[row.frame], *location))
     return locations
+
+
+def likeliest(runs: Sequence[StoredRun], hits: Mapping[str, int]) -> list[StoredRun]:
+    """The runs in the order in which it is best to ask them for one blob.
+
+    Those that cost nothing, then the one that knew the last blob, since files
+    stay together, and so on back; then the largest, which knows most; then what
+    is read in one request, and the others, of which each takes two.
+
+    Args:
+        runs: the largest first.
+        hits: when each last knew something, later numbers being greater.
+    """
+    largest = runs[0] if runs else None
+
+    def rank(run: StoredRun) -> tuple[bool, int, bool, bool]:
+        hit = hits.get(run.name, 0)
+        return not run.is_at_hand, -hit, run is not largest, not run.is_short
+
+    return sorted(runs, key=rank)
 
 
 def compare_volumes(

@@ -92,6 +92,16 @@ class StoredRun:
         return self._open()[1]
 
     @property
+    def is_at_hand(self) -> bool:
+        """Whether it was read as a whole, and costs no more requests."""
+        return self._whole is not None
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it is read as a whole once it is asked."""
+        return self.size <= _WHOLE_BYTES
+
+    @property
     def part_names(self) -> list[str]:
         """The objects besides itself that it consists of."""
         parts = self.fence.parts
@@ -105,6 +115,9 @@ class StoredRun:
         firsts = self._open()[2]
         number = bisect_right(firsts, prefix) - 1
         found: list[IndexRow] = []
+        is_certain = number >= 0 and firsts[number] == prefix
+        if not is_certain and self._is_ruled_out(number, prefix):
+            return found
         while number >= 0:
             block = self._block(number)
             found += map(block.row, _places(block.prefixes, prefix))
@@ -159,6 +172,12 @@ class StoredRun:
 
     def _frames(self, number: int) -> list[FrameLocation]:
         return frame_locations(self.volume(number))
+
+    def _is_ruled_out(self, block: int, prefix: bytes) -> bool:
+        """By a filter that is at hand: who looks for one blob reads none for it."""
+        key = (self.name, "filter", block // BLOCKS_PER_FILTER)
+        bits: bytes | None = self._cache.get(key)
+        return bits is not None and not may_hold(bits, block, prefix)
 
     def _may_hold(self, block: int, prefix: bytes) -> bool:
         group = block // BLOCKS_PER_FILTER
@@ -248,6 +267,7 @@ class StoredRun:
         offset, length = sealer.open_footer(footer, self.size)
         fence = sealer.open_fence(self._read(offset, length), offset)
         firsts = fence.first_prefixes
+        self._keep_filters(sealer, fence)
         self._tail = b""
         places = range(0, len(firsts), PREFIX_BYTES)
         starts = accumulate(
@@ -259,6 +279,16 @@ class StoredRun:
             [firsts[start : start + PREFIX_BYTES] for start in places],
             list(starts),
         )
+
+    def _keep_filters(self, sealer: RunSealer, fence: Fence) -> None:
+        """Those that the end of the run, which was read, has: of 100,000 blobs all."""
+        before = fence.volume_ends or fence.blob_ends
+        starts = [_last(before), *fence.filter_ends]
+        for number in range(len(fence.filter_ends)):
+            start, end = starts[number], starts[number + 1]
+            if not fence.parts and start >= self.size - len(self._tail):
+                bits = sealer.open_filter(number, self._read(start, end - start))
+                self._cache.put((self.name, "filter", number), bits, len(bits))
 
     def _read_body(self, offset: int, length: int) -> bytes:
         """A section, from the part that has it or from the run itself."""

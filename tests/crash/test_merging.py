@@ -18,7 +18,7 @@ from tests.support.builders import (
 )
 from tests.support.recording import RecordingBackend
 
-FAN_IN = 8
+FAN_IN = 4
 
 
 @pytest.fixture

@@ -1,11 +1,12 @@
-"""Which frames come in one ranged read."""
+"""Which frames are fetched together: one request for what lies side by side."""
 
 from collections.abc import Iterator, Sequence
 
-from chunkvault.repository.locations import FrameLocation
+from chunkvault.repository.locations import FrameLocation, frame_locations
 
-__all__ = ["adjacent_frames"]
+__all__ = ["adjacent", "around"]
 
+_AROUND_BYTES = 64 << 10
 _RANGE_BYTES = 9 << 20
 """Frames that follow each other are read in ranges up to this: half a volume."""
 
@@ -13,7 +14,21 @@ _RANGE_PLAIN_BYTES = 16 << 20
 """The same of what they hold: several ranges are in memory at once."""
 
 
-def adjacent_frames(
+def around(frame: FrameLocation) -> list[FrameLocation]:
+    """The frame, and its neighbours while all are no more than 64 KiB."""
+    frames = frame_locations(frame.volume)
+    first, last = frame.number, frame.number + 1
+    room = _AROUND_BYTES - frame.stored_length
+    while last < len(frames) and frames[last].stored_length <= room:
+        room -= frames[last].stored_length
+        last += 1
+    while first and frames[first - 1].stored_length <= room:
+        first -= 1
+        room -= frames[first].stored_length
+    return frames[first:last]
+
+
+def adjacent(
     frames: Sequence[FrameLocation],
 ) -> Iterator[list[FrameLocation]]:
     """The frames in groups that one ranged read brings, in the order given."""
