@@ -4,7 +4,9 @@ Takes sources through their versions, and after each step a snapshot into every 
 of several repositories in memory, which differ in their sizes. Prints the table that
 docs/decisions/0002 rests on; trees are versions of one source, oldest first::
 
-    PYTHONPATH=. python -m bench.sizes /dev/shm/work /path/to/linux-6.1.1 ...
+    PYTHONPATH=. python -m bench.sizes /dev/shm/work 1 /path/to/linux-6.1.1 ...
+
+The number is that by which what is made here is smaller; trees are taken whole.
 """
 
 import os
@@ -48,6 +50,7 @@ DEFAULT_CHUNK, DEFAULT_FRAME = 64, 1024
 BINARIES_BYTES = 400 << 20
 LARGE_BYTES = 400 << 20
 READ_FILES = 40
+VERSIONS = 25
 _KEY = DeviceKey(b"b" * 32)
 
 HEADINGS = (
@@ -67,9 +70,10 @@ HEADINGS = (
 
 def main() -> None:
     """Print one line for each source and choice of sizes."""
-    work, trees = Path(sys.argv[1]), [Path(name) for name in sys.argv[2:]]
+    work, divisor = Path(sys.argv[1]), int(sys.argv[2])
+    trees = [Path(name) for name in sys.argv[3:]]
     print(" | ".join(HEADINGS), flush=True)
-    for name, versions, make in _sources(trees):
+    for name, versions, make in _sources(trees, divisor):
         folder = work / "source"
         folder.mkdir(parents=True)
         contenders = [Contender(work, *sizes) for sizes in choices()]
@@ -96,28 +100,28 @@ _Advance = Callable[[int], object]
 
 
 def _sources(
-    trees: list[Path],
+    trees: list[Path], divisor: int
 ) -> Iterator[tuple[str, int, Callable[[Path], _Advance]]]:
     """Name, number of versions, and what makes them in a folder."""
-    yield "mail", 40, lambda at: MailFile(at, 8000).advance
-    yield "database", 25, lambda at: Database(at, 200_000).advance
-    yield "image", 25, lambda at: DiskImage(at, 100_000).advance
-    yield "binaries", 1, _binaries
+    yield "mail", VERSIONS, lambda at: MailFile(at, 8000 // divisor).advance
+    yield "database", VERSIONS, lambda at: Database(at, 200_000 // divisor).advance
+    yield "image", VERSIONS, lambda at: DiskImage(at, 100_000 // divisor).advance
+    yield "binaries", 1, partial(_binaries, BINARIES_BYTES // divisor)
     if trees:
         yield "tree", len(trees), partial(_versions, trees)
-        yield "mixed", 1, partial(_large_files, trees[0])
+        yield "mixed", 1, partial(_large_files, LARGE_BYTES // divisor, trees[0])
 
 
-def _binaries(folder: Path) -> _Advance:
-    return lambda _: copy_binaries(Path("/usr"), folder, BINARIES_BYTES)
+def _binaries(length: int, folder: Path) -> _Advance:
+    return lambda _: copy_binaries(Path("/usr"), folder, length)
 
 
 def _versions(trees: list[Path], folder: Path) -> _Advance:
     return lambda number: make_like(folder, trees[number])
 
 
-def _large_files(tree: Path, folder: Path) -> _Advance:
-    return lambda _: make_large_files(folder, LARGE_BYTES, tree)
+def _large_files(length: int, tree: Path, folder: Path) -> _Advance:
+    return lambda _: make_large_files(folder, length, tree)
 
 
 @dataclass(slots=True)

@@ -45,9 +45,13 @@ _SPARE_BUFFERS = 2
 """Buffers of volumes that are kept, besides those being put."""
 
 _KINDS = (BlobKind.CHUNK, BlobKind.TREE)
-_DELTA_SHARE = 4
-"""A frame of deltas is closed at this part of the others: it gains little from more,
-and one delta is read with the whole frame."""
+_DELTA_SHARES = {BlobKind.CHUNK: 128, BlobKind.TREE: 4}
+"""A frame of deltas is closed at this part of the others: it gains little from more.
+Those of chunks at a small one: each lives until its chunk changes again, and the
+frame is read for the last of them (docs/decisions/0008)."""
+
+_CHANGED_SHARES = {BlobKind.CHUNK: 4, BlobKind.TREE: 1}
+"""The same for what replaces something else and is stored whole."""
 
 _MAX_BLOBS = 16_384
 """Tiny blobs must not make a frame's bookkeeping large."""
@@ -254,12 +258,15 @@ class BlobWriter:
             delta = self._encoder.encode(self._compressor(), kind, data, base)
             if delta is None:
                 whole.add(blob, data)
+                if self._is_full(whole, _CHANGED_SHARES[kind]):
+                    self._store_frame(kind, whole)
+                    whole = _OpenFrame()
                 continue
             row = blob._replace(length=len(delta), base=base.root)
             with self._lock:
                 deltas = self._deltas[kind]
                 deltas.add(row, delta)
-                is_full = self._is_full(deltas, _DELTA_SHARE)
+                is_full = self._is_full(deltas, _DELTA_SHARES[kind])
                 full = _take(self._deltas, kind) if is_full else None
             if full is not None:
                 self._store_frame(kind, full)
