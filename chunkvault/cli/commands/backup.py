@@ -61,7 +61,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--force-rescan", action="store_true", help="read unchanged files as well"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="threads (default: 2)"
+    )
 
 
 def run(arguments: Namespace, context: Context) -> int:

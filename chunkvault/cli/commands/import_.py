@@ -62,7 +62,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "-n", "--dry-run", action="store_true", help="tell what would be imported"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="threads (default: 2)"
+    )
     group = parser.add_argument_group("the snapshots")
     group.add_argument(
         "--host", metavar="NAME", help="instead of the machine that the archive names"

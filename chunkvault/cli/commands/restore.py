@@ -65,7 +65,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "--numeric-owner", action="store_true", help="owners by number, not by name"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="threads (default: 2)"
+    )
     add_choice_arguments(parser)
 
 

@@ -28,7 +28,9 @@ def add_arguments(parser: ArgumentParser) -> None:
     parser.add_argument(
         "directory", nargs="?", metavar="DIR", help="where the snapshot was restored"
     )
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="threads")
+    parser.add_argument(
+        "--workers", type=int, default=2, metavar="N", help="threads (default: 2)"
+    )
     add_choice_arguments(parser)
 
 
