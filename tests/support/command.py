@@ -15,7 +15,7 @@ _HIT = """
 import os, signal, sys
 number, moment = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 watched = {"open", "os.link", "os.remove", "os.mkdir", "os.rename", "os.scandir"}
-place = os.fsencode(os.environ["CHUNKVAULT_REPOSITORY"])
+place = os.fsencode(os.environ["WATCHED"])
 count = 0
 def look(event, arguments):
     global count
@@ -29,16 +29,28 @@ sys.addaudithook(look)
 from chunkvault.cli.main import run
 run()
 """
-"""Counts what the process does to the repository's files, and signals itself.
+"""Counts what the process does to files in a folder, and signals itself.
 
 Unlike a pause this hits the same moments on a slow machine and on a fast one.
 """
 
 
 class Program:
-    """Runs commands on one repository, without reading this user's settings."""
+    """Runs commands on one repository, without reading this user's settings.
 
-    def __init__(self, top: Path, *, repository: Path | None = None) -> None:
+    Args:
+        top: a folder for all that.
+        repository: if it is to lie elsewhere.
+        watched: where moments are counted, if not in the repository.
+    """
+
+    def __init__(
+        self,
+        top: Path,
+        *,
+        repository: Path | None = None,
+        watched: Path | None = None,
+    ) -> None:
         self.repository = repository or top / "repository"
         self.environment = {
             "PATH": os.environ["PATH"],
@@ -47,6 +59,7 @@ class Program:
             "CHUNKVAULT_REPOSITORY": str(self.repository),
             "CHUNKVAULT_KEY_FILE": str(top / "device.key"),
             "CHUNKVAULT_CACHE_DIR": str(top / "cache"),
+            "WATCHED": str(watched or self.repository),
         }
 
     def start(self, *words: object) -> "subprocess.Popen[str]":
@@ -76,7 +89,8 @@ class Program:
     ) -> "subprocess.CompletedProcess[str]":
         """Run a command that gets signal ``number`` at the given moment.
 
-        Moments are counted from 1 and are what it does to the repository.
+        Moments are counted from 1 and are what it does to the repository, or
+        where else they are to be counted.
         """
         command = [sys.executable, "-c", _HIT, str(number), str(moment)]
         return _finish(self._start([*command, *map(str, words)]))

@@ -32,6 +32,9 @@ _COMPRESS_AHEAD = 4
 class _Sink(Protocol):
     def write(self, data: bytes, /) -> object: ...
 
+    def settle(self) -> int | None:
+        """How much has come of what was written; None where nobody can tell."""
+
 
 class OutputFile:
     """One file of an archive while it is written.
@@ -51,6 +54,8 @@ class OutputFile:
         self._sink: _Sink | None = None
         self._pending: list[bytes] = []
         self._pending_bytes = 0
+        self._settled = 0
+        self._settled_plain = 0
 
     @property
     def sha1(self) -> bytes:
@@ -64,6 +69,25 @@ class OutputFile:
         self.plain_bytes += len(data)
         if self._pending_bytes >= _BLOCK_BYTES:
             self.flush()
+
+    def reaches(self, limit: int) -> bool:
+        """Whether the stored file has so many bytes, or nearly.
+
+        What is asked at the same places is answered the same each time, however the
+        threads ran: a file that is written again gets the same bytes.
+        """
+        if self._most_bytes < limit:
+            return False
+        assert self._sink is not None, "the file is open"
+        settled = self._sink.settle()
+        self._settled = self.stored_bytes if settled is None else settled
+        self._settled_plain = self.plain_bytes - self._pending_bytes
+        return self._most_bytes >= limit
+
+    @property
+    def _most_bytes(self) -> int:
+        """Were nothing compressed since the last certain count."""
+        return self._settled + self.plain_bytes - self._settled_plain
 
     def flush(self) -> None:
         """Pass on what has been collected."""
@@ -136,21 +160,36 @@ class ArchiveWriter:
 
 
 class _Plain:
-    def __init__(self, store: Callable[[bytes], None]) -> None:
-        self.write = store
+    """Neither compressed nor encrypted, or both by gpg in its own time."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.write = write
+
+    def settle(self) -> None:
+        """It is stored at once, or nobody knows when."""
 
 
 class _Message:
     def __init__(self, store: Callable[[bytes], object], worker: WorkerGroup) -> None:
+        self._store = store
         self._worker = worker
-        self._message = CompressedMessage(store)
+        self._sent = 0
+        self._message = CompressedMessage(self._count)
 
     def write(self, data: bytes) -> None:
         self._worker.submit(self._message.write, data)
 
+    def settle(self) -> int:
+        self._worker.wait()
+        return self._sent
+
     def finish(self) -> None:
         self._worker.wait()
         self._message.finish()
+
+    def _count(self, data: bytes) -> None:
+        self._sent += len(data)
+        self._store(data)
 
 
 class _Gzip:
@@ -161,6 +200,9 @@ class _Gzip:
 
     def write(self, data: bytes) -> None:
         self._worker.submit(self._compress, data)
+
+    def settle(self) -> None:
+        self._worker.wait()
 
     def finish(self) -> None:
         self._worker.wait()
@@ -174,7 +216,7 @@ class _Gzip:
 def _encrypted(gpg: Gpg, store: Callable[[bytes], None]) -> Iterator[_Sink]:
     with gpg.encrypt(store) as pipe:
         if gpg.options.adds_literal:
-            yield pipe
+            yield _Plain(pipe.write)
         else:
             with WorkerGroup(1, _COMPRESS_AHEAD) as worker:
                 yield (message := _Message(pipe.write, worker))

@@ -219,7 +219,7 @@ class SetWriter:
         volume = self._volume
         if volume is None:
             volume = self._open_volume(path, piece)
-        elif volume.file.stored_bytes >= self._volume_bytes - _MARGIN_BYTES:
+        elif volume.file.reaches(self._volume_bytes - _MARGIN_BYTES):
             self._close_volume()
             volume = self._open_volume(path, piece)
         volume.last, volume.last_piece = path, piece

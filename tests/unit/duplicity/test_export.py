@@ -335,7 +335,7 @@ def test_single_file_stands_below_the_root(source, place):
 
 
 def test_large_file_is_cut_into_pieces_that_volumes_share(source, place):
-    (source / "e").write_bytes(noise(3_000_000))
+    (source / "e").write_bytes(noise(3_200_000))
     summary = export_to(place, history_of(source))
     assert summary.volumes > 2
     manifest = newest_manifest(place)
@@ -343,6 +343,26 @@ def test_large_file_is_cut_into_pieces_that_volumes_share(source, place):
     for one, following in pairs:
         assert one.last == following.first == b"e"
         assert following.first_piece == one.last_piece + 1
+
+
+@pytest.mark.parametrize("gpg", [None, cheap_gpg(), cheap_gpg(adds_literal=True)])
+def test_compressed_volumes_are_of_the_size_that_was_asked_for(source, place, gpg):
+    half = noise(2_500_000).hex().encode()  # two bytes of it fit into one
+    (source / "e").write_bytes(half)
+    export_to(place, history_of(source), gpg, compress=True)
+    sizes = sorted(
+        path.stat().st_size for path in place.iterdir() if ".vol" in path.name
+    )
+    assert sizes[-1] < 1.2 * (1 << 20)
+    assert sizes[1] > 0.7 * (1 << 20)
+
+
+def test_same_export_has_the_same_bytes_though_threads_compress(source, tmp_path):
+    (source / "e").write_bytes(noise(2_500_000).hex().encode())
+    repository = history_of(source)
+    for name in ("one", "two"):
+        export_to(tmp_path / name, repository, compress=True)
+    assert files_in(tmp_path / "one") == files_in(tmp_path / "two")
 
 
 def history_of(source):
