@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
+from chunkvault.duplicity.archive_opening import require_sets, unlock
 from chunkvault.duplicity.archive_reader import ArchiveReader
 from chunkvault.duplicity.chains import ArchiveListing, BackupSet, Chain, sort_files
 from chunkvault.duplicity.entries import PlainStream, VolumeSource
@@ -44,7 +45,7 @@ from chunkvault.duplicity.snapshot_root import (
     store_root,
     ways_to,
 )
-from chunkvault.errors import ChunkvaultError, DamageError, FormatError
+from chunkvault.errors import DamageError, FormatError
 from chunkvault.format.snapshot import Snapshot, StoredSnapshot
 from chunkvault.report import Problem, Progress, Reporter
 from chunkvault.repository import Repository
@@ -52,8 +53,6 @@ from chunkvault.snapshots.tree_reader import TreeReader
 from chunkvault.snapshots.tree_writer import BlobSink
 
 __all__ = ["import_archive"]
-
-_TRIED_CHAINS = 6
 
 
 class _Origin(NamedTuple):
@@ -109,7 +108,7 @@ def import_archive(
     """
     sizes = {entry.name: entry.size for entry in folder.list()}
     listing = sort_files(sizes, options.prefixes)
-    _require_sets(listing, folder)
+    require_sets(listing, folder)
     progress = Progress("import")
     counts = ImportCounts()
 
@@ -118,7 +117,7 @@ def import_archive(
         progress.done_bytes += count
 
     archive = ArchiveReader(folder, gpg, ask, add_bytes)
-    _unlock(archive, listing, options)  # before there is a bar on the terminal
+    unlock(archive, listing, options.prefixes)  # before there is a bar on the terminal
     reporter.begin(progress)
     try:
         job = _Import(repository, archive, options, reporter, progress, counts)
@@ -385,25 +384,3 @@ class _Import:
         kind = "full" if one.is_full else "incremental"
         text = f"{kind} backup of {utc(one.end)} is not imported: {reason}"
         self._reporter.problem(Problem(b"", text, object_name=file_name))
-
-
-def _unlock(
-    archive: ArchiveReader, listing: ArchiveListing, options: ImportOptions
-) -> None:
-    """Try a few: one may be damaged, and chains may have passphrases of their own."""
-    sets = listing.sets
-    ends = [chain.sets[-1] for chain in listing.chains[-_TRIED_CHAINS:]]
-    tried = [*reversed(ends), *sets[-2:-1], *sets[:1]]
-    names = dict.fromkeys(one.manifest for one in tried if one.manifest)
-    parsed = [(name, parse_name(name, options.prefixes)) for name in names]
-    archive.unlock((name, known) for name, known in parsed if known)
-
-
-def _require_sets(listing: ArchiveListing, folder: ArchiveFolder) -> None:
-    """Refuse a place where there is nothing of duplicity's at all."""
-    if listing.sets or listing.incomplete or listing.orphaned:
-        return
-    raise ChunkvaultError(
-        f"there is no archive of duplicity in {folder.place}",
-        hint="if its files have a prefix, name it with --file-prefix",
-    )

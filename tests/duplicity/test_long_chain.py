@@ -1,9 +1,12 @@
 """A chain of 300 increments, at which duplicity fails with "Too many open files"."""
 
+import hashlib
 import os
 import random
+import resource
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -14,7 +17,9 @@ from chunkvault.duplicity.delta import (
     literal_command,
 )
 from tests.support.command import Program
+from tests.support.difficult_source import look
 from tests.support.difftars import DIRECTORY, T0, write_set
+from tests.support.growing_source import GrowingSource
 from tests.support.real_duplicity import PASSPHRASE, VERSIONS, Duplicity
 
 SIZE = 200_000
@@ -45,32 +50,81 @@ def make_by_hand(tmp_path, increments):
     return archive, "/data/f"
 
 
-def make_by_duplicity(tmp_path, increments):
-    source = tmp_path / "source"
-    source.mkdir()
-    duplicity = Duplicity(VERSIONS["0.8"], tmp_path)
-    for number, (_, data) in enumerate(versions(increments)):
-        (source / "f").write_bytes(data)
-        os.utime(source / "f", (T0 + number, T0 + number))
-        kind = "incremental" if number else "full"
-        duplicity.back_up(kind, source, T0 + number * MINUTE)
-    return duplicity.archive, f"{source}/f"
-
-
 @pytest.mark.parametrize(
     ("make", "increments", "open_files"),
     [
         (make_by_hand, 70, 60),
         pytest.param(make_by_hand, 300, 256, marks=pytest.mark.slow),
-        pytest.param(make_by_duplicity, 300, 256, marks=pytest.mark.slow),
     ],
 )
 def test_a_chain_longer_than_the_limit_of_open_files_is_imported(
     tmp_path, make, increments, open_files
 ):
     archive, path = make(tmp_path, increments)
-    program = Program(tmp_path / "us")
+    program, snapshots = import_with(tmp_path, archive, open_files)
+    assert len(snapshots) == increments + 1
+    for number, (_, data) in enumerate(versions(increments)):
+        if number % 50 == 20:
+            target = tmp_path / str(number)
+            snapshot = snapshots[number]["id"]
+            done = program.run("restore", path, "--snapshot", snapshot, "--to", target)
+            assert done.returncode == 0, done.stderr
+            assert (target / "f").read_bytes() == data
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize(
+    ("increments", "options"), [(300, ("--no-encryption",)), (40, ())]
+)
+def test_every_version_of_a_chain_by_duplicity_is_what_was_backed_up(
+    tmp_path, version, increments, options
+):
+    source = GrowingSource(tmp_path / "source")
+    duplicity = Duplicity(VERSIONS[version], tmp_path, *options)
+    seen = []
+    for number in range(increments + 1):
+        if number:
+            source.step()
+        kind = "incremental" if number else "full"
+        duplicity.back_up(kind, source.top, T0 + number * MINUTE)
+        seen.append(digests(source.top))
+    program, snapshots = import_with(tmp_path, duplicity.archive, 256)
+    for number, expected in enumerate(seen):
+        one = snapshots[number]["id"]
+        words = ("--snapshot", one, "--to", tmp_path / "ours", "--delete")
+        assert program.run("restore", *words).returncode == 0
+        assert digests(tmp_path / "ours") == expected, number
+        if number in (0, increments // 2, increments):
+            theirs = tmp_path / f"theirs {number}"
+            with many_open_files():
+                duplicity.restore(T0 + number * MINUTE, theirs)
+            assert digests(theirs) == expected, number
+
+
+def digests(top):
+    """As `look`, with hashes for contents: there are hundreds to remember."""
+    return {
+        path: hashlib.sha1(repr(entry).encode()).digest()
+        for path, entry in look(top).items()
+    }
+
+
+@contextmanager
+def many_open_files():
+    """duplicity refuses to restore with fewer than 1024, and needs four a set."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, max(4096, before[1])))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def import_with(tmp_path, archive, open_files):
+    """Import with so many descriptors; the program, and its snapshots."""
     (tmp_path / "us").mkdir()
+    program = Program(tmp_path / "us")
     (tmp_path / "us" / "device.key").write_bytes(b"k" * 32)
     os.chmod(tmp_path / "us" / "device.key", 0o600)
     assert program.run("init").returncode == 0
@@ -84,13 +138,6 @@ def test_a_chain_longer_than_the_limit_of_open_files_is_imported(
         check=False,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    assert f"{increments + 1} imported" in done.stdout
     snapshots = program.json("snapshots")
-    assert len(snapshots) == increments + 1
-    for number, (_, data) in enumerate(versions(increments)):
-        if number % 50 == 20:
-            target = tmp_path / str(number)
-            snapshot = snapshots[number]["id"]
-            done = program.run("restore", path, "--snapshot", snapshot, "--to", target)
-            assert done.returncode == 0, done.stderr
-            assert (target / "f").read_bytes() == data
+    assert f"{len(snapshots)} imported" in done.stdout
+    return program, snapshots

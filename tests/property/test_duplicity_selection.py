@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import stat
+import subprocess
 import tempfile
 from pathlib import Path
 
@@ -14,18 +16,24 @@ from chunkvault.localfs.conditions import (
     Conditions,
     by_expression,
     by_glob,
+    older_than,
+    on_other_filesystem,
     read_file_list,
 )
 from chunkvault.snapshots.tree_reader import TreeReader
 from tests.support.builders import back_up, create_small, snapshots_of, write_tree
 from tests.support.duplicity_selection import RealSelection
+from tests.support.real_duplicity import VERSIONS
 
 NAMES = ["a", "b", "A", "c.txt", "d.py", "x y", "[z]", "é", "a-b"]
+PARTS = ["*", "?", "**", "*.txt", "[ab]", "[!a]", "a*", "*b", "[a-c]*", "[[", "[]a]"]
+PARTS += ["[!]]", "**b", "a**", "***", "?*", "[A-z]*", "[-a]", "[a-]", "[*]"]
+NAMES += ["a*", "q?", "{a,b}", "-r", ".h", "B.TXT", "ß", " s"]
 
 
-@pytest.fixture(scope="module")
-def duplicity():
-    real = RealSelection()
+@pytest.fixture(scope="module", params=VERSIONS)
+def duplicity(request):
+    real = RealSelection(VERSIONS[request.param])
     yield real
     real.close()
 
@@ -43,10 +51,10 @@ def reference_tree(tmp_path_factory):
     return top
 
 
-def ours(top, conditions):
+def ours(top, conditions, **options):
     """Relative paths that a backup takes below a folder."""
     repository = create_small()
-    back_up(repository, top, conditions=conditions)
+    back_up(repository, top, conditions=conditions, **options)
     trees = TreeReader(repository.reader)
     tree = snapshots_of(repository)[-1].snapshot.tree
     node = trees.lookup(tree, os.fsencode(top))
@@ -175,6 +183,85 @@ def test_expressions_decide_as_in_duplicity(duplicity, reference_tree, rules):
     assert mine == theirs
 
 
+@pytest.fixture(scope="module")
+def special_tree(tmp_path_factory):
+    """Devices, marks, old files, links, and a mounted file system."""
+    names = "a/.mark a/x a/b/y c/x c/.mark/x old mnt/hidden dev/x z"
+    top = write_tree(
+        tmp_path_factory.mktemp("special"), dict.fromkeys(names.split(), b"x")
+    )
+    for name, time in (("old", 999), ("c/x", 1000), ("z", 1001)):
+        os.utime(top / name, (time, time))
+    os.utime(top / "dev", (1, 1))
+    os.mkfifo(top / "dev/fifo")
+    (top / "to mnt").symlink_to("mnt")
+    (top / "to a").symlink_to("a")
+    os.utime(top / "to a", (1, 1), follow_symlinks=False)
+    if os.geteuid() != 0:
+        yield top
+        return
+    os.mknod(top / "dev/null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    os.mknod(top / "dev/disk", 0o660 | stat.S_IFBLK, os.makedev(8, 200))
+    subprocess.run(["mount", "-t", "tmpfs", "none", str(top / "mnt")], check=True)
+    try:
+        write_tree(top / "mnt", {"in/side": b"x", ".mark": b"x"})
+        yield top
+    finally:
+        subprocess.run(["umount", str(top / "mnt")], check=True)
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "devices",
+        "other",
+        "older 1000",
+        "older 1001 | devices | other",
+        "mark .mark",
+        "mark x",
+        "mark nothing",
+        "+ S/mnt/in | other",
+        "other | + S/mnt/in | - S/mnt",
+        "+ S/a | mark .mark | - **",
+        "+ S/old | older 1000 | - S/z",
+        "older 1000 | + S/old | - S/z",
+        "+ S/dev/null | devices | - S/dev",
+        "- S/to?a | + S/to?mnt/in/side | - **",
+        "+ S/dev/ | + **/x | - **",
+        "+ S/mnt | - **",
+        "mark .mark | + **/y | - **",
+    ],
+)
+def test_what_is_no_pattern_is_decided_as_by_duplicity(duplicity, special_tree, rules):
+    top = str(special_tree)
+    options, conditions, marks, without_devices = [], [], [], False
+    for word, _, text in (rule.partition(" ") for rule in rules.split(" | ")):
+        path = text.replace("S", top, 1)
+        match word:
+            case "devices":
+                without_devices = True
+                options.append(["--exclude-device-files", ""])
+            case "other":
+                conditions.append(on_other_filesystem())
+                options.append(["--exclude-other-filesystems", ""])
+            case "older":
+                conditions.append(older_than(int(text) * 10**9, text))
+                options.append(["--exclude-older-than", int(text)])
+            case "mark":
+                marks.append(os.fsencode(text))
+                options.append(["--exclude-if-present", text])
+            case sign:
+                is_include = sign == "+"
+                roots = [os.fsencode(top)]
+                conditions.append(by_glob(path, roots, is_include=is_include))
+                options.append(["--include" if is_include else "--exclude", path])
+    theirs = duplicity.select(top, options)
+    assert theirs is not None
+    chosen = Conditions(conditions, without_devices=without_devices)
+    mine = ours(special_tree, chosen, exclude_if_present=tuple(marks))
+    assert mine == theirs
+
+
 def trees():
     return st.recursive(
         st.none(),
@@ -184,9 +271,7 @@ def trees():
 
 
 def globs():
-    part = st.sampled_from(
-        [*NAMES, "*", "?", "**", "*.txt", "[ab]", "[!a]", "a*", "*b", "[a-c]*", "[["]
-    )
+    part = st.sampled_from([*NAMES, *PARTS])
     path = st.lists(part, min_size=1, max_size=3).map("/".join)
     start = st.sampled_from(["S/", "S/", "**/", "**", "ignorecase:**", "/"])
     end = st.sampled_from(["", "", "/", "/**"])

@@ -12,9 +12,15 @@ import sys
 
 
 class RealSelection:
-    """A running duplicity that answers questions about selection."""
+    """A running duplicity that answers questions about selection.
 
-    def __init__(self, python="/usr/bin/python3"):
+    Args:
+        program: duplicity; the Python in its first line is the one that runs it.
+    """
+
+    def __init__(self, program):
+        with open(program, encoding="utf-8") as file:
+            python = file.readline().removeprefix("#!").split()[0]
         self._process = subprocess.Popen(
             [python, __file__],
             stdin=subprocess.PIPE,
@@ -48,15 +54,34 @@ def _answer(question):
 
     root = question["root"]
     select = Select(Path(root.encode("utf-8", "surrogateescape")))
+    lists = [io.StringIO(text) for text in question["lists"]]
     try:
-        select.ParseArgs(
-            [tuple(option) for option in question["options"]],
-            [io.StringIO(text) for text in question["lists"]],
-        )
+        if hasattr(select, "ParseArgs"):
+            select.ParseArgs([tuple(option) for option in question["options"]], lists)
+        else:
+            _configure(select, question["options"], lists)
         found = [b"/".join(path.index) for path in select.set_iter()]
     except (SystemExit, Exception):  # noqa: BLE001 - whatever it says, it refuses
         return None
     return sorted(os.fsdecode(name) for name in found if name)
+
+
+def _configure(select, options, lists):
+    """Since 3.2 duplicity has a method for each option; the order is theirs."""
+    waiting = iter(lists)
+    for option, value in options:
+        is_include = option.startswith("--include")
+        kind = option.removeprefix("--include").removeprefix("--exclude")
+        if kind == "":
+            select.add_pattern(value, is_include)
+        elif kind == "-filelist":
+            select.add_filelist(next(waiting), is_include, value)
+        elif kind == "-regexp":
+            select.add_regexp(value, is_include)
+        else:
+            add = getattr(select, f"add_exclude{kind.replace('-', '_')}")
+            add(value) if value else add()
+    select.parse_last_excludes()
 
 
 def _serve():

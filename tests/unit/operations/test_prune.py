@@ -22,7 +22,7 @@ from tests.support.builders import (
 )
 from tests.support.recording import RecordingBackend
 
-FAN_IN = 8
+FAN_IN = 4
 HASH = "ab" * 32
 
 
