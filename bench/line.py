@@ -2,12 +2,18 @@
 """Measures backup and restore over a slow line to a real S3 server.
 
 Ceph's radosgw runs on loopback, behind a proxy in a process of its own that delays
-every request. Over it go, in turn: chunkvault, restic, and plain parallel boto3 puts
-and gets of as many objects of the same sizes as chunkvault stored. The goals: at
-least 0.8 times the speed of boto3, at most 0.6 times the wall time of restic.
+every request, and lets bytes pass at a rate if there is to be one. Over it go, in
+turn: chunkvault, restic, and plain parallel boto3 puts and gets of as many objects of
+the same sizes as chunkvault stored, on as many connections. The goals: at least 0.8
+times the speed of boto3, at most 0.6 times the wall time of restic.
+
+Without a rate this measures processors: client, proxy and server share them, and a
+get that throws away what it got takes a sixth of the work of a restore. With one it
+measures what a line of that rate is used for. CPU is of the client alone.
 
 Needs the packages of tools/test and restic. Examples:
     bench/line.py
+    bench/line.py --megabytes 1000 --rate 50
     bench/line.py --megabytes 1000 --delay-ms 30 --connections 5 --rounds 3
 """
 
@@ -29,11 +35,10 @@ from statistics import median
 import boto3
 from botocore.config import Config
 
-from bench.measuring import measure
-
 PROJECT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(PROJECT))
 
+from bench.measuring import measure  # noqa: E402 - after the path
 from tests.support.stores.fault_proxy import FaultProxy  # noqa: E402 - after the path
 from tests.support.stores.radosgw import Radosgw, own_radosgw  # noqa: E402
 
@@ -54,7 +59,7 @@ def main() -> None:
         source = make_source(folder / "source", arguments.megabytes << 20)
         figures: Figures = {}
         for number in range(arguments.rounds):
-            with far_server(folder / f"server{number}", arguments.delay_ms) as server:
+            with far_server(folder / f"server{number}", arguments) as server:
                 run_round(server, source, folder / f"round{number}", arguments, figures)
             shutil.rmtree(folder / f"server{number}", ignore_errors=True)
     report(figures, arguments)
@@ -67,6 +72,7 @@ def read_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--megabytes", type=int, default=400, help="of the source")
     parser.add_argument("--delay-ms", type=float, default=30, help="of each request")
+    parser.add_argument("--rate", type=float, help="of the line each way, MB/s")
     parser.add_argument("--connections", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scratch", type=Path, default=None, help="a folder")
@@ -82,22 +88,25 @@ def make_source(folder: Path, size: int) -> Path:
     return folder
 
 
-def serve(upstream_port: int, delay_s: float, ports: "Queue[int]") -> None:
+def serve(
+    upstream_port: int, delay_s: float, rate: float | None, ports: "Queue[int]"
+) -> None:
     """The proxy: the life of its process."""
-    ports.put(FaultProxy(upstream_port, delay_s=delay_s).port)
+    ports.put(FaultProxy(upstream_port, delay_s=delay_s, rate=rate).port)
     time.sleep(1e9)
 
 
 @contextmanager
-def far_server(folder: Path, delay_ms: float) -> Iterator[Radosgw]:
+def far_server(folder: Path, arguments: argparse.Namespace) -> Iterator[Radosgw]:
     """A server with a bucket; its ``port`` is that of the proxy."""
     folder.mkdir()
+    line = (arguments.delay_ms / 1000, arguments.rate and arguments.rate * 1e6)
     processes = multiprocessing.get_context("spawn")
     ports: Queue[int] = processes.Queue()
     with own_radosgw(folder) as (_, server):
         server.bucket(BUCKET)
         proxy = processes.Process(
-            target=serve, args=(server.port, delay_ms / 1000, ports), daemon=True
+            target=serve, args=(server.port, *line, ports), daemon=True
         )
         proxy.start()
         server.url = f"http://127.0.0.1:{ports.get()}"
@@ -178,8 +187,9 @@ def runner(
     log_path = folder.parent / f"{folder.name}.log"
 
     def run(name: str, command: list[str]) -> None:
+        complaints = log_path.with_suffix(".err")
         with log_path.open("ab") as log:
-            cost = measure(command, environment, log)
+            cost = measure(command, environment, log, complaints)
         if name:
             note(figures, name, cost.wall_s)
             note(figures, f"{name}, CPU", cost.cpu_s)
@@ -221,10 +231,11 @@ def run_boto3(
         client.get_object(Bucket=BUCKET, Key=f"boto3/{number}")["Body"].read()
 
     for name, verb in (("boto3 puts", put), ("boto3 gets", get)):
-        began = time.perf_counter()
+        began, busy = time.perf_counter(), time.process_time()
         with ThreadPoolExecutor(connections) as threads:
             list(threads.map(verb, range(len(sizes))))
         note(figures, name, time.perf_counter() - began)
+        note(figures, f"{name}, CPU", time.process_time() - busy)
 
 
 def note(figures: Figures, name: str, seconds: float) -> None:
@@ -236,7 +247,8 @@ def note(figures: Figures, name: str, seconds: float) -> None:
 def report(figures: Figures, arguments: argparse.Namespace) -> None:
     """The medians, and how they stand to the goals."""
     middle = {name: median(times) for name, times in figures.items()}
-    print(f"\n{arguments.megabytes} MiB, {arguments.delay_ms:g} ms for each request,")
+    rate = f", {arguments.rate:g} MB/s" if arguments.rate else ""
+    print(f"\n{arguments.megabytes} MiB, {arguments.delay_ms:g} ms per request{rate},")
     print(f"{arguments.connections} connections, median of {arguments.rounds} rounds\n")
     for name, seconds in middle.items():
         print(f"{name:42} {seconds:8.2f} s")

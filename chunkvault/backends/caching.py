@@ -73,6 +73,7 @@ class CachingBackend:
         self._short: set[str] = set()
         self._intact: set[str] = set()  # kept, and checked by this process
         self._lock = Lock()
+        self._checking = Lock()
         self._folder: CacheFolder | None = None
         try:
             self._folder = CacheFolder(directory, max_total_bytes)
@@ -203,18 +204,25 @@ class CachingBackend:
                 self._intact.add(name)
 
     def _read_kept(self, name: str, offset: int, length: int | None) -> bytes | None:
-        if name in self._intact:
-            return self._attempt(lambda folder: folder.read(name, offset, length))
-        data = self._attempt(lambda folder: folder.read(name))
-        if data is None:
+        if name not in self._intact and not self._is_kept_intact(name):
             return None
-        if not self._is_intact(name, data):
-            self._drop(name)
-            return None
-        with self._lock:
-            self._intact.add(name)
+        return self._attempt(lambda folder: folder.read(name, offset, length))
+
+    def _is_kept_intact(self, name: str) -> bool:
+        """Look at a kept object for the first time; one is in memory at a time."""
+        with self._checking:
+            if name in self._intact:
+                return True
+            data = self._attempt(lambda folder: folder.read(name))
+            if data is None:
+                return False
+            if not self._is_intact(name, data):
+                self._drop(name)
+                return False
+            with self._lock:
+                self._intact.add(name)
         self._attempt(lambda folder: folder.touch(name))
-        return data[offset : None if length is None else offset + length]
+        return True
 
     def _drop(self, name: str) -> None:
         with self._lock:

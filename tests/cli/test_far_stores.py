@@ -1,5 +1,6 @@
 """The commands on stores that are reached over ssh, rclone and the web."""
 
+import json
 import os
 
 import pytest
@@ -69,6 +70,31 @@ def test_every_command_works_through_rclone(rclone, source, tmp_path, remote):
         RCLONE_CONFIG=rclone.environment["RCLONE_CONFIG"],
     )
     check_commands(program, source, tmp_path)
+
+
+def requests_of(program, *words):
+    """By kind, of a command that says so in its last line."""
+    lines = expect(program, 0, *words, "--json").stdout.splitlines()
+    return json.loads(lines[-1])["requests"]
+
+
+def test_an_s3_store_is_asked_no_more_than_promised(radosgw, source, tmp_path):
+    location = radosgw.location("private", f"{tmp_path.name}/promised")
+    program = program_at(tmp_path, location, **radosgw.environment)
+    expect(program, 0, "init")  # which finds out whether conditions are heeded
+    first = requests_of(program, "backup", source)
+    assert first["get"] <= 2
+    # What lies above the source may have changed meanwhile, and be stored.
+    unchanged = requests_of(program, "backup", source)
+    assert unchanged["put"] + unchanged["get"] + unchanged["list"] <= 8
+    unchanged = requests_of(program, "backup", source)
+    assert unchanged["get"] + unchanged["list"] == 5
+    one = requests_of(program, "restore", source / "small", "--to", tmp_path / "1")
+    assert one["get"] + one["list"] <= 3
+    program.environment["CHUNKVAULT_CACHE_DIR"] = str(tmp_path / "cold")
+    one = requests_of(program, "restore", source / "small", "--to", tmp_path / "2")
+    assert one["get"] + one["list"] <= 12
+    assert (tmp_path / "2/small").read_bytes() == b"content"
 
 
 def test_a_copy_on_a_web_server_restores_and_takes_no_backup(web, source, tmp_path):

@@ -178,3 +178,19 @@ def test_one_file_with_a_warm_cache_still_takes_three_requests(objects):
         (call.verb, call.name.partition("/")[0]) for call in recording.calls()
     )
     assert calls == [("get", "keys"), ("get", "snapshots"), ("list", "snapshots")]
+
+
+def test_a_far_restore_asks_for_each_volume_once_or_twice(tmp_path):
+    files = {f"f{number}": noise(100_000, number) for number in range(40)}
+    source = write_tree(tmp_path / "many", files)
+    repository = create_small()
+    back_up(repository, source, workers=2)
+    recording = RecordingBackend(repository.backend)
+    far = open_small(recording, connections=3)
+    [snapshot] = snapshots_of(far)
+    assert restore_all(far, snapshot, tmp_path / "to", workers=2).files_restored == 40
+    volumes = len(list(repository.backend.list("chunks/")))
+    read = [one for one in recording.calls("get") if one.name.startswith("chunks/")]
+    assert volumes > 100
+    assert len(read) <= 2 * volumes
+    assert all(one.length is not None for one in read)

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Lock, Thread
 from typing import Any
 
+from chunkvault.backends.pace import SLICE_BYTES, Pace
 from tests.support.stores.fault_rules import Fault, Request, Rule
 from tests.support.stores.ports import free_port
 
@@ -33,12 +34,17 @@ class FaultProxy:
     Attributes:
         port: where it listens.
         delay_s: of every request.
+        up: the pace at which bytes come from clients, all together.
+        down: the pace at which they go to clients.
         requests: all that came, in their order.
     """
 
-    def __init__(self, upstream_port: int, *, delay_s: float = 0.0) -> None:
+    def __init__(
+        self, upstream_port: int, *, delay_s: float = 0.0, rate: float | None = None
+    ) -> None:
         self.port = free_port()
         self.delay_s = delay_s
+        self.up, self.down = Pace(rate), Pace(rate)
         self.requests: list[Request] = []
         self._upstream_port = upstream_port
         self._rules: list[Rule] = []
@@ -205,13 +211,24 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _read_body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self._read_at_pace(int(self.headers.get("Content-Length") or 0))
         pieces = []
         while length := int(self.rfile.readline().split(b";")[0], 16):
             pieces.append(self.rfile.read(length))
             self.rfile.readline()
         while self.rfile.readline().strip():
             pass
+        return b"".join(pieces)
+
+    def _read_at_pace(self, length: int) -> bytes:
+        pace = self.server.proxy.up
+        if not pace.is_limited:
+            return self.rfile.read(length)
+        pieces = []
+        while length and (piece := self.rfile.read(min(length, SLICE_BYTES))):
+            pace.take(len(piece))
+            pieces.append(piece)
+            length -= len(piece)
         return b"".join(pieces)
 
     def _pass_on(self, body: bytes, fault: Fault) -> None:
@@ -273,7 +290,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         place = 0
-        while piece := response.read(_PIECE_BYTES):
+        pace = self.server.proxy.down
+        step = SLICE_BYTES if pace.is_limited else _PIECE_BYTES
+        while piece := response.read(step):
+            pace.take(len(piece))
             sent, is_over = self._damage(piece, place, fault)
             self._write(sent, is_chunked=is_chunked)
             if is_over:
