@@ -6,12 +6,18 @@ The SDK is loaded then, too.
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from datetime import datetime
+from json import JSONDecodeError
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from chunkvault.backends.b2_failures import KEY_HINT, b2_error
 from chunkvault.backends.options import StorageOptions
-from chunkvault.errors import AccessDenied, BackendError, UsageError
+from chunkvault.errors import (
+    AccessDenied,
+    BackendError,
+    StorageUnreachable,
+    UsageError,
+)
 
 if TYPE_CHECKING:
     from b2sdk.v3 import B2Session
@@ -116,6 +122,10 @@ class B2Client:
             ) from error
         try:
             return call(self._connect())
+        except JSONDecodeError as error:  # a page of something in between, perhaps
+            raise StorageUnreachable(
+                f"could not {what}: what answered does not speak B2 ({self})"
+            ) from error
         except (B2Error, OSError) as error:
             raise b2_error(error, what, str(self)) from error
 

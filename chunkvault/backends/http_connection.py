@@ -26,8 +26,8 @@ __all__ = ["Address", "Answer", "PlainHttpConnection"]
 
 CONNECT_S = 15.0
 _PIECE_BYTES = 1024 * 1024
-_NOTHING = "bytes 0--1/0"
-"""What rclone says of any part of an empty object."""
+_NOTHING = re.compile(r"bytes \d{1,19}-(?:-1|\d{1,19})/(\d{1,19})", re.ASCII)
+"""What rclone says of a range behind the end, such as "bytes 10-9/10"; the size."""
 
 _RETRY_AFTER = re.compile(r"\d{1,5}\Z")
 
@@ -193,7 +193,8 @@ class PlainHttpConnection:
     def _check_range(self, answer: Answer, offset: int, length: int | None) -> None:
         """Refuse another range than was asked for, or less of it."""
         said = answer.headers.get("Content-Range", "")
-        if said == _NOTHING and not answer.body:
+        nothing = _NOTHING.fullmatch(said)
+        if nothing and int(nothing[1]) <= offset and not answer.body:
             return
         extent = parse_content_range(said)
         if extent is None:

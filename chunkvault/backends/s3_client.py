@@ -95,6 +95,12 @@ class S3Client:
             raise self._failure(error, what) from error
         if operation != "get_object":  # that is counted with the bytes it brings
             self._options.traffic.count(_KINDS[operation], sent=sent)
+        elif not answer.get("ETag"):
+            answer["Body"].close()
+            self._options.traffic.count("get")
+            raise StorageUnreachable(
+                f"could not {what}: what answered is no object ({self._place})"
+            )
         return answer
 
     def read(self, answer: Answer, what: str, limit: int | None = None) -> bytes:

@@ -333,6 +333,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         if fault.retry_after:
             self.send_header("Retry-After", fault.retry_after)
+        if fault.etag:
+            self.send_header("ETag", fault.etag)
         self.send_header("Content-Length", str(len(fault.body)))
         self.end_headers()
         if self.command != "HEAD":

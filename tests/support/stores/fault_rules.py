@@ -18,6 +18,7 @@ class Fault:
         status: the answer, with ``body``; nothing is passed on.
         retry_after: header of that answer.
         body: of that answer.
+        etag: header of that answer.
         swallow: it is passed on and carried out, then the connection is reset.
         status_after: it is passed on and carried out, then this is the answer.
         cut_at: so many bytes of the answer's body come, then the connection ends.
@@ -34,6 +35,7 @@ class Fault:
     status: int = 0
     retry_after: str = ""
     body: bytes = b""
+    etag: str = ""
     swallow: bool = False
     status_after: int = 0
     cut_at: int | None = None

@@ -257,3 +257,11 @@ def test_what_is_sent_and_received_keeps_the_pace(b2, place):
     start = clock.now_s()
     assert len(backend.get("a")) == 4 * MIB
     assert clock.now_s() - start == pytest.approx(2, abs=0.5)
+
+
+def test_an_answer_of_200_that_is_not_json_is_worth_another_attempt(proxied, proxy):
+    page = Fault(status=200, body=b"<html>please sign in</html>")
+    proxy.add(page, path="b2_list_file_names")
+    with pytest.raises(StorageUnreachable, match="does not speak B2"):
+        list(proxied.list(""))
+    assert [info.name for info in proxied.list("")] == ["here"]

@@ -306,11 +306,23 @@ def test_what_may_not_be_deleted_is_told(proxied, proxy):
 
 def test_a_server_that_ignores_ranges_is_understood(proxied, proxy):
     proxied.put("a", b"0123456789")
-    proxy.add(Fault(status=200, body=b"0123456789"), method="GET", times=None)
+    whole = Fault(status=200, body=b"0123456789", etag='"tag"')
+    proxy.add(whole, method="GET", times=None)
     assert proxied.get("a", 3, 4) == b"3456"
     assert proxied.get("a", 3) == b"3456789"
     assert proxied.get("a", 8, 5) == b"89"
     assert proxied.get("a", 0, 0) == b""
+
+
+def test_an_answer_of_200_that_is_no_object_is_not_taken_for_one(proxied, proxy):
+    """A login page in between, or an error that is sent as a success."""
+    page = Fault(status=200, body=xml("InternalError"))
+    proxy.add(page, method="GET", times=2)
+    with pytest.raises(StorageUnreachable, match="no object"):
+        proxied.put("a", b"content")
+    with pytest.raises(StorageUnreachable, match="no object"):
+        proxied.get("a")
+    proxied.put("a", b"content")
 
 
 @pytest.mark.parametrize("fault", [{"cut_at": 1000}, {"reset_at": 1000}])
