@@ -30,7 +30,10 @@ __all__ = ["merge_runs"]
 _FEWEST = 4
 _FACTOR = 2
 _MAX_ROWS = 16_000_000
-"""Longer runs stay as they are, and no longer ones are made of more than four."""
+"""Longer runs stay as they are, and no longer ones are made of more than four.
+
+At 1 to 3 µs of processor time a row a merge takes less than a minute (0009).
+"""
 
 
 def merge_runs(backend: Backend, keyring: Keyring, index: BlobIndex) -> int:

@@ -6,6 +6,7 @@ import random
 import pytest
 
 from chunkvault.backends.caching import CachingBackend
+from chunkvault.backends.counting import CountingBackend
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.format import index_run, names
 from chunkvault.format.directory import FrameRecord
@@ -14,14 +15,17 @@ from chunkvault.format.volume import build_header
 from chunkvault.ids import VolumeId
 from chunkvault.repository import cached, open_repository
 from chunkvault.repository.blob_index import BlobIndex
+from chunkvault.repository.repository import DEFAULT_SETTINGS
 from chunkvault.repository.run_merger import merge_runs
 from chunkvault.repository.run_writer import store_run
-from chunkvault.snapshots.catalog import Catalog
+from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
 from tests.support.builders import (
     KEY,
     back_up,
+    copy_of,
     create_small,
     noise,
+    open_small,
     restore_all,
     write_tree,
 )
@@ -40,14 +44,14 @@ def invented_rows(seed, count=ROWS):
     return sorted(rows)
 
 
-def store(backend, seed, count=ROWS):
+def store(backend, seed, count=ROWS, keyring=KEYRING):
     header = build_header(
-        KEYRING, 1, salt=bytes(32), nonce=bytes(24), volume_key=bytes(32)
+        keyring, 1, salt=bytes(32), nonce=bytes(24), volume_key=bytes(32)
     ).header
     volume = VolumeId(random.Random(-seed).randbytes(32))
     record = VolumeRecord(volume, 1, 500, header, (FrameRecord(100, 90, 0),))
     rows = invented_rows(seed, count)
-    store_run(backend, KEYRING, rows, [record])
+    store_run(backend, keyring, rows, [record])
     return rows
 
 
@@ -116,6 +120,71 @@ def test_one_file_from_a_cold_machine_takes_twelve_requests(source, tmp_path):
     path = os.fsencode(source / "/".join("abcdefghij") / "file")
     restore_all(again, Catalog(again).find(), tmp_path / "to", paths=(path,))
     assert len(recording.calls()) <= 12
+
+
+_WAYS = {3: "a/b/near", 8: "a/b/c/d/e/f/g/deep"}
+
+
+@pytest.fixture(scope="module")
+def long_history(tmp_path_factory):
+    """A tree of 150 folders, and 13 snapshots: the files of `_WAYS` change in some."""
+    source = tmp_path_factory.mktemp("history") / "s"
+    random_names = random.Random(4)
+    files = {way: noise(900, way) for way in _WAYS.values()}
+    for number in range(150):
+        way = "/".join(f"d{random_names.randrange(4)}" for _ in range(number % 7 + 1))
+        files |= {f"{way}/{number}-{k}": noise(300, (number, k)) for k in range(4)}
+    write_tree(source, files)
+    repository = create_small(settings=DEFAULT_SETTINGS)
+    names_of_files = sorted(files)
+    for at in range(1, 14):
+        back_up(repository, source, at=at)
+        changed = [*random_names.sample(names_of_files, 3), _WAYS[3 if at % 2 else 8]]
+        write_tree(source, {name: noise(300, (name, at)) for name in changed})
+    return repository.backend, source
+
+
+def _with_foreign_runs(backend):
+    """What another machine stored in the same repository: 200,000 blobs more."""
+    copy = copy_of(backend)
+    for seed, count in ((1, 150_000), (2, 50_000)):
+        store(copy, seed, count, open_small(copy)._keyring)
+    return copy
+
+
+def _cold(backend, source, way, which, target):
+    """What it takes to restore one file without a cache: requests, bytes."""
+    counting = CountingBackend(backend)
+    repository = open_repository(counting, KEY)
+    query = SnapshotQuery(snapshot=f"latest~{12 - which}")
+    snapshot = Catalog(repository).find(query)
+    path = os.fsencode(source / way)
+    assert restore_all(repository, snapshot, target, paths=(path,)).failed == 0
+    assert (target / source.joinpath(way).name).stat().st_size in (300, 900)
+    counts = counting.counts
+    return counts.gets + counts.lists, counts.get_bytes
+
+
+@pytest.mark.parametrize("depth", _WAYS)
+@pytest.mark.parametrize(("which", "limit"), [(0, 9), (6, 12)])
+def test_one_file_of_any_snapshot_from_a_cold_machine(
+    long_history, tmp_path, depth, which, limit
+):
+    requests, moved = _cold(*long_history, _WAYS[depth], which, tmp_path / "to")
+    assert requests <= limit
+    assert moved < 1 << 20
+
+
+@pytest.mark.parametrize("depth", _WAYS)
+@pytest.mark.parametrize(("which", "limit"), [(0, 12), (6, 15)])
+def test_index_runs_of_other_machines_cost_three_requests_more(
+    long_history, tmp_path, depth, which, limit
+):
+    backend, source = long_history
+    backend = _with_foreign_runs(backend)
+    requests, moved = _cold(backend, source, _WAYS[depth], which, tmp_path / "to")
+    assert requests <= limit
+    assert moved < 2 << 20
 
 
 def test_one_file_with_a_warm_cache_takes_three_requests(source, tmp_path):
