@@ -50,9 +50,6 @@ _DELTA_SHARES = {BlobKind.CHUNK: 128, BlobKind.TREE: 4}
 Those of chunks at a small one: each lives until its chunk changes again, and the
 frame is read for the last of them (docs/decisions/0008)."""
 
-_CHANGED_SHARES = {BlobKind.CHUNK: 4, BlobKind.TREE: 1}
-"""The same for what replaces something else and is stored whole."""
-
 _MAX_BLOBS = 16_384
 """Tiny blobs must not make a frame's bookkeeping large."""
 
@@ -258,9 +255,6 @@ class BlobWriter:
             delta = self._encoder.encode(self._compressor(), kind, data, base)
             if delta is None:
                 whole.add(blob, data)
-                if self._is_full(whole, _CHANGED_SHARES[kind]):
-                    self._store_frame(kind, whole)
-                    whole = _OpenFrame()
                 continue
             row = blob._replace(length=len(delta), base=base.root)
             with self._lock:
