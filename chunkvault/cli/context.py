@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from chunkvault.backends.base import Backend
     from chunkvault.backends.options import StorageOptions
     from chunkvault.duplicity.folder import ArchiveFolder
-    from chunkvault.repository import DeviceKey, Passphrase, Repository
+    from chunkvault.repository import DeviceKey, Passphrase, Recollection, Repository
 
 __all__ = ["Ahead", "Context"]
 
@@ -217,7 +217,7 @@ class Context:
                 the password is stretched.
         """
         # The repository brings cipher, compression and hashes along.
-        from chunkvault.backends.location import describe, is_remote
+        from chunkvault.backends.location import is_remote
         from chunkvault.repository import cached, look_ahead, open_repository, remote
 
         with self.open_backend() as backend, ExitStack() as stack:
@@ -226,8 +226,8 @@ class Context:
             is_far, bases = is_remote(self.location), None
             if is_far:
                 source, bases = remote(source, directory)
-            secret = self.secret()
             known = recall_names(self.settings, self.location) if use_cache else None
+            secret = self._secret_of(source, known)
             if ahead is not None:
                 stack.enter_context(ahead.loading())
                 if is_far:
@@ -236,7 +236,7 @@ class Context:
                         source, known, writes=ahead.writes, connections=connections
                     )
                     stack.callback(source.close)
-            try:
+            with self._naming_location():
                 repository = open_repository(
                     source,
                     secret,
@@ -245,11 +245,6 @@ class Context:
                     recollection=known,
                     connections=self.settings.connections if is_far else 0,
                 )
-            except RepositoryNotFound as error:
-                where = describe(self.location)
-                raise RepositoryNotFound(
-                    f"there is no repository at {where}"
-                ) from error
             with repository:
                 yield repository
                 if use_cache:
@@ -283,6 +278,28 @@ class Context:
             if isinstance(backend, LocalBackend):
                 directories.append(os.path.abspath(backend.path))
         return tuple(one for one in directories if one is not None)
+
+    def _secret_of(
+        self, backend: "Backend", known: "Recollection | None"
+    ) -> "Passphrase | DeviceKey":
+        """The password; nobody types one for a repository that is not there."""
+        from chunkvault.repository import require_repository  # as above
+
+        if known is None and self.settings.secret.kind == "terminal":
+            with self._naming_location():
+                require_repository(backend)
+        return self.secret()
+
+    @contextmanager
+    def _naming_location(self) -> Iterator[None]:
+        """Say where there is no repository."""
+        try:
+            yield
+        except RepositoryNotFound as error:
+            from chunkvault.backends.location import describe  # as above
+
+            where = describe(self.location)
+            raise RepositoryNotFound(f"there is no repository at {where}") from error
 
     def _tell(self, text: str) -> None:
         """What a store has to say: where it does not disturb a bar. Any thread."""

@@ -12,13 +12,14 @@ from chunkvault.repository.locations import (
     FrameLocation,
     frame_locations,
 )
-from chunkvault.repository.recollection import Recollection
-from chunkvault.repository.repository import (
+from chunkvault.repository.opening import (
     DEFAULT_SETTINGS,
-    Repository,
     create_repository,
     open_repository,
+    require_repository,
 )
+from chunkvault.repository.recollection import Recollection
+from chunkvault.repository.repository import Repository
 from chunkvault.repository.slots import SlotInfo, list_slots, remove_slot
 from chunkvault.repository.stored_run import StoredRun
 from chunkvault.repository.surplus import IndexSurplus, find_surplus
@@ -51,4 +52,5 @@ __all__ = [
     "open_repository",
     "remote",
     "remove_slot",
+    "require_repository",
 ]

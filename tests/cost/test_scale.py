@@ -15,7 +15,7 @@ from chunkvault.format.volume import build_header
 from chunkvault.ids import VolumeId
 from chunkvault.repository import cached, open_repository
 from chunkvault.repository.blob_index import BlobIndex
-from chunkvault.repository.repository import DEFAULT_SETTINGS
+from chunkvault.repository import DEFAULT_SETTINGS
 from chunkvault.repository.run_merger import merge_runs
 from chunkvault.repository.run_writer import store_run
 from chunkvault.snapshots.catalog import Catalog, SnapshotQuery

@@ -232,3 +232,11 @@ def test_output_that_cannot_be_written_is_a_failure():
         )
     assert done.returncode == 22
     assert done.stderr.startswith("chunkvault: no space left on device\n")
+
+
+def test_nobody_is_asked_for_the_password_of_a_repository_that_is_not_there(
+    tmp_path, capsys
+):
+    # Nobody can be asked here, which would be the error if the password came first.
+    assert main(["-r", str(tmp_path / "none"), "--no-cache", "snapshots"]) == 10
+    assert "there is no repository at" in capsys.readouterr().err
