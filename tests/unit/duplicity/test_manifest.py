@@ -75,7 +75,7 @@ def test_pieces_of_any_size_say_the_same(size):
 
 
 def test_the_list_of_files_takes_no_memory():
-    """Ten times as many lines would show: each path alone is longer than the limit."""
+    """A tenth of the list would be more than that."""
     decoder = ManifestDecoder()
     decoder.feed(VOLUME + b"Filelist 20000\n")
     tracemalloc.start()
