@@ -17,14 +17,20 @@ from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg, GpgInput, Trouble
 from chunkvault.duplicity.gpg_status import NotSigned
 from chunkvault.duplicity.hashed_file import HashedFile
-from chunkvault.duplicity.manifest import VolumeRecord
+from chunkvault.duplicity.manifest import Manifest, ManifestDecoder, VolumeRecord
 from chunkvault.duplicity.names import FileName
-from chunkvault.errors import DamageError, ObjectNotFound, UsageError, WrongKey
+from chunkvault.errors import (
+    DamageError,
+    FormatError,
+    ObjectNotFound,
+    UsageError,
+    WrongKey,
+)
 
-__all__ = ["MAX_DOCUMENT_BYTES", "ArchiveReader"]
+__all__ = ["ArchiveReader"]
 
-MAX_DOCUMENT_BYTES = 256 << 20
-"""A manifest names every file that has changed, and is held in memory."""
+_MAX_MANIFEST_BYTES = 16 << 30
+"""A manifest names every file that has changed."""
 
 _MAX_STREAM_BYTES = 1 << 40
 _READ_BYTES = 1 << 20
@@ -60,8 +66,8 @@ class ArchiveReader:
         self._on_bytes = on_bytes
         self.has_decrypted = False
 
-    def unlock(self, documents: Iterable[tuple[str, FileName]]) -> None:
-        """Find out with the first of these files that opens whether all is right.
+    def unlock(self, manifests: Iterable[tuple[str, FileName]]) -> None:
+        """Find out with the first of these that opens whether all is right.
 
         The passphrase is asked for now if it is needed.
 
@@ -69,10 +75,10 @@ class ArchiveReader:
             WrongKey: the passphrase or key fits none of them.
         """
         failure: WrongKey | None = None
-        for name, parsed in documents:
+        for name, parsed in manifests:
             try:
                 if parsed.is_encrypted:
-                    self.read_document(name, parsed)
+                    self.read_manifest(name, parsed)
             except DamageError:
                 continue  # is told in its place
             except WrongKey as error:
@@ -82,10 +88,10 @@ class ArchiveReader:
         if failure is not None:
             raise failure
 
-    def read_document(
-        self, name: str, parsed: FileName, limit: int = MAX_DOCUMENT_BYTES
-    ) -> bytes:
-        """The plain content of a small file.
+    def read_manifest(
+        self, name: str, parsed: FileName, limit: int = _MAX_MANIFEST_BYTES
+    ) -> Manifest:
+        """What a manifest says; its list of files is passed over, and not held.
 
         The first of these that needs a passphrase has it asked for.
 
@@ -94,16 +100,17 @@ class ArchiveReader:
             DamageError: the file is missing, broken or too large.
         """
         while True:
+            decoder = ManifestDecoder()
             with self._stream(name, parsed) as stream:
                 try:
-                    data = _read_all(stream, limit)
+                    _read_all(stream, limit, decoder.feed)
                 except (WrongKey, DamageError) as error:
                     trouble = stream.trouble if isinstance(stream, GpgInput) else None
                     if not self._may_try_again(trouble):
                         raise self._judge(error, trouble, name) from error
                 else:
                     self.has_decrypted |= parsed.is_encrypted
-                    return data
+                    return _decoded(decoder, name)
 
     @contextmanager
     def open_volume(
@@ -297,15 +304,20 @@ class _Bounded:
             raise self._failure from error
 
 
-def _read_all(stream: PlainStream, limit: int) -> bytes:
-    pieces = []
+def _read_all(stream: PlainStream, limit: int, take: Callable[[bytes], object]) -> None:
     left = limit
     while data := stream.read(_READ_BYTES):
         left -= len(data)
         if left < 0:
             raise DamageError(f"it is larger than {limit} bytes")
-        pieces.append(data)
-    return b"".join(pieces)
+        take(data)
+
+
+def _decoded(decoder: ManifestDecoder, name: str) -> Manifest:
+    try:
+        return decoder.finish()
+    except FormatError as error:
+        raise _named(error, name) from error
 
 
 def _named(error: DamageError, name: str) -> DamageError:

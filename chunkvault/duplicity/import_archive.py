@@ -34,7 +34,7 @@ from chunkvault.duplicity.imported import (
     set_name,
     set_time_ns,
 )
-from chunkvault.duplicity.manifest import Manifest, decode_manifest
+from chunkvault.duplicity.manifest import Manifest
 from chunkvault.duplicity.names import parse_name
 from chunkvault.duplicity.set_attempts import SetParts, apply_set
 from chunkvault.duplicity.set_volumes import missing_volumes, set_volumes
@@ -215,11 +215,7 @@ class _Import:
         name = one.manifest or ""
         parsed = parse_name(name, self._options.prefixes)
         assert parsed is not None, "sets without a manifest were left out"
-        data = self._archive.read_document(name, parsed)
-        try:
-            manifest = decode_manifest(data)
-        except FormatError as error:
-            raise FormatError(f"{name}: {error}", object_name=name) from error
+        manifest = self._archive.read_manifest(name, parsed)
         if not manifest.volumes:
             raise FormatError(f"{name} names no volumes", object_name=name)
         return manifest

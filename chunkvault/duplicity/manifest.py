@@ -32,8 +32,8 @@ from chunkvault.duplicity.names import format_set_time, parse_set_time
 from chunkvault.errors import FormatError
 
 __all__ = [
-    "Change",
     "Manifest",
+    "ManifestDecoder",
     "VolumeRecord",
     "decode_manifest",
     "encode_change",
@@ -48,13 +48,9 @@ _VOLUME_LINE = re.compile(rb"volume\s+([0-9]{1,9}):?", re.IGNORECASE)
 _HASHES = {b"sha1": 20, b"md5": 16}
 _HEX = re.compile(rb"[0-9a-fA-F]+")
 _NUMBER = re.compile(rb"[0-9]{1,18}")
-
-
-class Change(NamedTuple):
-    """What happened to one regular file: ``new``, ``changed`` or ``deleted``."""
-
-    word: str
-    path: bytes
+_MAX_LINE_BYTES = 1 << 20
+_MAX_KEPT_BYTES = 256 << 20
+"""Of the lines that are held in memory; some hundred bytes are of one volume."""
 
 
 class VolumeRecord(NamedTuple):
@@ -91,7 +87,6 @@ class Manifest:
         lost: paths that could not be written, because the snapshot is damaged there;
             the root if too much was to list it all.
         volumes: by number, without gaps where nothing is wrong.
-        changes: the regular files that were written; may be missing.
     """
 
     host: bytes | None = None
@@ -100,7 +95,6 @@ class Manifest:
     earlier: tuple[tuple[int, bytes], ...] = ()
     lost: tuple[bytes, ...] = ()
     volumes: tuple[VolumeRecord, ...] = ()
-    changes: tuple[Change, ...] = ()
 
 
 def encode_manifest(
@@ -109,8 +103,8 @@ def encode_manifest(
     """The text of a manifest.
 
     Args:
-        manifest: what it says; its ``changes`` come first.
-        changes: more of them, from `encode_change`.
+        manifest: what it says.
+        changes: the regular files that were written, from `encode_change`.
         count: how many these are.
     """
     lines = []
@@ -124,56 +118,92 @@ def encode_manifest(
         lines.append(b"Hostname %s\n" % manifest.host)
     if manifest.folder is not None:
         lines.append(b"Localdir %s\n" % quote(manifest.folder))
-    lines.append(b"Filelist %d\n" % (len(manifest.changes) + count))
-    lines += [encode_change(*change) for change in manifest.changes]
+    lines.append(b"Filelist %d\n" % count)
     lines += changes
     lines += map(_encode_volume, manifest.volumes)
     return b"".join(lines)
 
 
 def encode_change(word: str, path: bytes) -> bytes:
-    """One line of the list of files."""
+    """A line of the list of files; the word is ``new``, ``changed`` or ``deleted``."""
     return b"    %-7s  %s\n" % (word.encode(), quote(path))
 
 
 def decode_manifest(data: bytes) -> Manifest:
-    """Undo `encode_manifest`; takes what any version of duplicity writes.
+    """Undo `encode_manifest`; see `ManifestDecoder`."""
+    decoder = ManifestDecoder()
+    decoder.feed(data)
+    return decoder.finish()
+
+
+class ManifestDecoder:
+    """Takes what any version of duplicity writes, piece by piece.
+
+    Of the list of files nothing is kept: it is as long as the source has files, and
+    the volumes say the same.
 
     Where a volume is named twice, the last record counts, and volumes above it are
     dropped: so does duplicity, whose interrupted backups look like that.
-
-    Raises:
-        FormatError: a volume has no hash, no number or no paths.
     """
-    fields: dict[bytes, list[list[bytes]]] = {}
-    changes: list[Change] = []
-    records: list[tuple[int, list[list[bytes]]]] = []
-    list_left = 0
-    for line in data.split(b"\n"):
-        words = line.split()
-        if not words:
-            continue
+
+    def __init__(self) -> None:
+        self._rest = b""
+        self._fields: dict[bytes, list[list[bytes]]] = {}
+        self._records: list[tuple[int, list[list[bytes]]]] = []
+        self._list_left = 0
+        self._kept_bytes = 0
+
+    def feed(self, data: bytes) -> None:
+        """The next bytes.
+
+        Raises:
+            FormatError: it is no manifest.
+        """
+        lines = (self._rest + data).split(b"\n")
+        self._rest = lines.pop()
+        if len(self._rest) > _MAX_LINE_BYTES:
+            raise FormatError("a manifest has a line that is too long")
+        for line in lines:
+            self._take(line)
+
+    def finish(self) -> Manifest:
+        """What it says, now that there is no more of it.
+
+        Raises:
+            FormatError: a volume has no hash, no number or no paths.
+        """
+        self._take(self._rest)
+        fields = self._fields
+        folder = _first(fields, b"localdir")
+        return Manifest(
+            host=_first(fields, b"hostname"),
+            folder=None if folder is None else unquote(folder),
+            snapshot=_snapshot(_first(fields, b"snapshot")),
+            earlier=tuple(_earlier(fields.get(b"earlier", ()))),
+            lost=tuple(unquote(b" ".join(one)) for one in fields.get(b"lost", ())),
+            volumes=_last_records(self._records),
+        )
+
+    def _take(self, line: bytes) -> None:
+        is_listed = self._list_left and line[:1].isspace()
+        if is_listed and not _VOLUME_LINE.fullmatch(line.strip()):
+            self._list_left -= not line.isspace()
+        elif words := line.split():
+            self._keep(line, words)
+
+    def _keep(self, line: bytes, words: list[bytes]) -> None:
+        self._kept_bytes += len(line)
+        if self._kept_bytes > _MAX_KEPT_BYTES:
+            raise FormatError("a manifest says more than one can")
         if volume := _VOLUME_LINE.fullmatch(line.strip()):
-            records.append((int(volume[1]), []))
-        elif list_left and line[:1].isspace():
-            list_left -= 1
-            changes.append(_decode_change(words))
+            self._records.append((int(volume[1]), []))
+            self._list_left = 0  # whatever it said of its length
         elif words[0].lower() == b"filelist" and len(words) == 2:
-            list_left = _number(words[1])
-        elif records and line[:1].isspace():
-            records[-1][1].append(words)
+            self._list_left = _number(words[1])
+        elif self._records and line[:1].isspace():
+            self._records[-1][1].append(words)
         else:
-            fields.setdefault(words[0].lower(), []).append(words[1:])
-    folder = _first(fields, b"localdir")
-    return Manifest(
-        host=_first(fields, b"hostname"),
-        folder=None if folder is None else unquote(folder),
-        snapshot=_snapshot(_first(fields, b"snapshot")),
-        earlier=tuple(_earlier(fields.get(b"earlier", ()))),
-        lost=tuple(unquote(b" ".join(one)) for one in fields.get(b"lost", ())),
-        volumes=_last_records(records),
-        changes=tuple(changes),
-    )
+            self._fields.setdefault(words[0].lower(), []).append(words[1:])
 
 
 def quote(path: bytes) -> bytes:
@@ -203,13 +233,6 @@ def _encode_volume(volume: VolumeRecord) -> bytes:
 
 def _encode_place(path: bytes, piece: int | None) -> bytes:
     return b"%s %s" % (quote(path), b" " if piece is None else b"%d" % piece)
-
-
-def _decode_change(words: list[bytes]) -> Change:
-    try:
-        return Change(words[0].decode("ascii").lower(), unquote(b" ".join(words[1:])))
-    except UnicodeDecodeError:
-        raise FormatError("a manifest has a list of files that is none") from None
 
 
 def _last_records(

@@ -1,7 +1,6 @@
 """Any part of a file's content, without reading the rest."""
 
 from bisect import bisect_right
-from functools import lru_cache
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -50,7 +49,8 @@ class FileRanges:
     """One file of a snapshot, read at any place. One thread.
 
     Holds a bounded number of content lists and one chunk; frames are kept by the
-    reader of blobs.
+    reader of blobs. All of it goes with the last reference to this: whoever opens one
+    file after the other must not wait for the collector of cycles.
     """
 
     def __init__(self, reader: BlobReader, node: Node) -> None:
@@ -58,8 +58,8 @@ class FileRanges:
         self._reader = reader
         self._root = node.content_list
         self._inline = None if self._root else _searchable(decode_refs(node.content))
-        self._list = lru_cache(maxsize=_KEPT_LISTS)(self._load_list)
-        self._chunk = lru_cache(maxsize=1)(self._load_chunk)
+        self._lists: dict[BlobId, _List] = {}
+        self._chunk: tuple[ChunkRef, bytes] | None = None
 
     def find(self, offset: int) -> Run:
         """The run that a byte lies in; ``offset`` is below the size.
@@ -80,7 +80,7 @@ class FileRanges:
         """
         if run.ref.blob_id is None:
             return bytes(length)
-        data = self._chunk(run.ref)
+        data = self._content(run.ref)
         if length == len(data):
             return data
         begin = offset - run.start
@@ -106,15 +106,25 @@ class FileRanges:
     def _has_data_at(self, offset: int) -> bool:
         return offset < self.size and self._find(offset).ref.blob_id is not None
 
-    def _load_list(self, blob_id: BlobId) -> _List:
-        listed = decode_content_list(self._reader.load(BlobKind.TREE, blob_id))
-        return _searchable(listed.refs, is_leaf=listed.is_leaf)
+    def _list(self, blob_id: BlobId) -> _List:
+        """A list, which from now on is the one that was used last."""
+        found = self._lists.pop(blob_id, None)
+        if found is None:
+            listed = decode_content_list(self._reader.load(BlobKind.TREE, blob_id))
+            found = _searchable(listed.refs, is_leaf=listed.is_leaf)
+            if len(self._lists) >= _KEPT_LISTS:
+                del self._lists[next(iter(self._lists))]
+        self._lists[blob_id] = found
+        return found
 
-    def _load_chunk(self, ref: ChunkRef) -> bytes:
+    def _content(self, ref: ChunkRef) -> bytes:
         assert ref.blob_id is not None, "a hole has no chunk"
+        if self._chunk is not None and self._chunk[0] == ref:
+            return self._chunk[1]
         data = self._reader.load(BlobKind.CHUNK, ref.blob_id)
         if len(data) != ref.length:
             raise FormatError("a piece of a file has another length than the tree says")
+        self._chunk = ref, data
         return data
 
 

@@ -73,6 +73,7 @@ def test_a_chain_longer_than_the_limit_of_open_files_is_imported(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(7200)  # 300 backups by duplicity, 300 restores
 @pytest.mark.parametrize("version", VERSIONS)
 @pytest.mark.parametrize(
     ("increments", "options"), [(300, ("--no-encryption",)), (40, ())]

@@ -17,7 +17,7 @@ from chunkvault.duplicity.export.origins import SetOrigins
 from chunkvault.duplicity.export.set_writer import SetTimes
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg, GpgOptions
-from chunkvault.duplicity.manifest import Manifest, decode_manifest
+from chunkvault.duplicity.manifest import Manifest
 from chunkvault.duplicity.names import (
     FileKind,
     FileName,
@@ -144,7 +144,7 @@ class ArchiveFiles:
             return None
         reader = ArchiveReader(self._folder, gpg or Gpg(GpgOptions()))
         try:
-            text = reader.read_document(one.manifest or "", parsed)
+            return reader.read_manifest(one.manifest or "", parsed)
         except WrongKey as error:
             assert gpg is not None, "without gpg nothing is decrypted"
             if gpg.options.recipients or gpg.options.hidden_recipients:
@@ -154,7 +154,6 @@ class ArchiveFiles:
                 hint="duplicity wants one passphrase for all files of an archive:"
                 " give that one, or name another folder",
             ) from error
-        return decode_manifest(text)
 
     def _manifest_name(self, one: BackupSet) -> FileName:
         assert one.manifest is not None, "a chain has complete sets only"

@@ -8,7 +8,7 @@ from chunkvault.duplicity import archive_reader
 from chunkvault.duplicity.archive_reader import ArchiveReader
 from chunkvault.duplicity.folder import LocalFolder
 from chunkvault.duplicity.gpg import Gpg, GpgOptions
-from chunkvault.duplicity.manifest import VolumeRecord
+from chunkvault.duplicity.manifest import Manifest, VolumeRecord
 from chunkvault.duplicity.names import parse_name
 from chunkvault.errors import DamageError, WrongKey
 from tests.unit.duplicity.test_gpg import OLD
@@ -37,7 +37,7 @@ def read_volume(tmp_path, name, is_checked, **hashes):
         return data
 
 
-def sealed(tmp_path, name, data=b"content", passphrase=b"x"):
+def sealed(tmp_path, name, data=b"Hostname vm", passphrase=b"x"):
     options = GpgOptions(passphrase=passphrase, s2k_count=65536)
     with open(tmp_path / name, "wb") as file, Gpg(options).encrypt(file.write) as out:
         out.write(data)
@@ -47,11 +47,11 @@ def sealed(tmp_path, name, data=b"content", passphrase=b"x"):
 def test_the_passphrase_is_asked_for_once_and_only_if_it_is_needed(tmp_path):
     asked = []
     archive = reader(tmp_path, ask=lambda: asked.append(1) or b"x")
-    (tmp_path / MANIFEST).write_bytes(b"plain")
-    assert archive.read_document(MANIFEST, parse_name(MANIFEST)) == b"plain"
+    (tmp_path / MANIFEST).write_bytes(b"Hostname plain")
+    assert archive.read_manifest(MANIFEST, parse_name(MANIFEST)).host == b"plain"
     assert not asked
     for _ in range(2):
-        assert archive.read_document(*sealed(tmp_path, f"{MANIFEST}.gpg")) == b"content"
+        assert archive.read_manifest(*sealed(tmp_path, f"{MANIFEST}.gpg")).host == b"vm"
     assert asked == [1]
 
 
@@ -59,21 +59,29 @@ def test_the_passphrase_is_asked_for_once_and_only_if_it_is_needed(tmp_path):
 def test_a_key_that_does_not_fit_is_told_with_the_file(tmp_path, options):
     archive = reader(tmp_path, **options)
     with pytest.raises(WrongKey, match=r"manifest\.gpg: gpg"):
-        archive.read_document(*sealed(tmp_path, f"{MANIFEST}.gpg"))
+        archive.read_manifest(*sealed(tmp_path, f"{MANIFEST}.gpg"))
 
 
 def test_an_archive_from_before_2003_is_read(tmp_path):
     name = f"{MANIFEST}.gpg"
     (tmp_path / name).write_bytes(OLD)
     archive = reader(tmp_path, passphrase=b"x")
-    assert archive.read_document(name, parse_name(name)) == b"hello\n"
+    assert archive.read_manifest(name, parse_name(name)) == Manifest()
+    assert archive.has_decrypted
 
 
-def test_a_document_that_expands_without_end_is_not_held(tmp_path):
+def test_a_manifest_that_expands_without_end_is_left(tmp_path):
+    name = f"{MANIFEST}.gz"
+    (tmp_path / name).write_bytes(gzip.compress(b"\n" * 30_000_000))
+    with pytest.raises(DamageError, match="larger than 1000000 bytes"):
+        reader(tmp_path).read_manifest(name, parse_name(name), limit=1_000_000)
+
+
+def test_a_line_without_end_is_not_held(tmp_path):
     name = f"{MANIFEST}.gz"
     (tmp_path / name).write_bytes(gzip.compress(bytes(30_000_000)))
-    with pytest.raises(DamageError, match="larger than 1000000 bytes"):
-        reader(tmp_path).read_document(name, parse_name(name), limit=1_000_000)
+    with pytest.raises(DamageError, match=r"manifest\.gz: .* a line that is too long"):
+        reader(tmp_path).read_manifest(name, parse_name(name))
 
 
 def test_a_volume_that_expands_without_end_is_left(tmp_path, monkeypatch, is_checked):

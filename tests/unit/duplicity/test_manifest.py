@@ -1,12 +1,14 @@
 """Manifests: written as duplicity reads them, read as any version writes them."""
 
+import tracemalloc
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chunkvault.duplicity.manifest import (
-    Change,
     Manifest,
+    ManifestDecoder,
     VolumeRecord,
     decode_manifest,
     encode_change,
@@ -45,11 +47,6 @@ def test_real_manifest_is_understood():
             VolumeRecord(1, b".", None, b"big3m.bin", 16, FIRST),
             VolumeRecord(2, b"big3m.bin", 17, b"with space", None, SECOND),
         ),
-        changes=(
-            Change("new", b"almost64k"),
-            Change("changed", b"with space"),
-            Change("deleted", b"dir/gone"),
-        ),
     )
 
 
@@ -61,17 +58,40 @@ def test_own_lines_are_read_back_and_stand_where_duplicity_passes_over_them():
         earlier=((1_700_000_000, bytes(32)), (1_700_000_001, b"\1" * 32)),
         lost=(b"dir/it's lost", b"x"),
         volumes=(VolumeRecord(1, b".", None, b"z", 3, FIRST),),
-        changes=(Change("new", b"f"),),
     )
-    text = encode_manifest(manifest, [encode_change("deleted", b"a\nb")], 1)
+    lines = [encode_change("new", b"f"), encode_change("deleted", b"a\nb")]
+    text = encode_manifest(manifest, lines, 2)
     assert text.index(b"Snapshot") < text.index(b"Hostname")
-    changes = (*manifest.changes, Change("deleted", b"a\nb"))
-    assert decode_manifest(text).changes == changes
-    assert decode_manifest(text).lost == manifest.lost
-    assert decode_manifest(text).snapshot == manifest.snapshot
-    assert decode_manifest(text).earlier == manifest.earlier
-    assert decode_manifest(text).volumes == manifest.volumes
-    assert b"Filelist 2\n" in text
+    assert decode_manifest(text) == manifest
+    assert b'Filelist 2\n    new      f\n    deleted  "a\\x0ab"\n' in text
+
+
+@pytest.mark.parametrize("size", [1, 7, 100])
+def test_pieces_of_any_size_say_the_same(size):
+    decoder = ManifestDecoder()
+    for start in range(0, len(REAL), size):
+        decoder.feed(REAL[start : start + size])
+    assert decoder.finish() == decode_manifest(REAL)
+
+
+def test_the_list_of_files_takes_no_memory():
+    """A tenth of the list would be more than that."""
+    decoder = ManifestDecoder()
+    decoder.feed(VOLUME + b"Filelist 20000\n")
+    tracemalloc.start()
+    try:
+        for number in range(20_000):
+            decoder.feed(encode_change("changed", b"a folder/%050d" % number))
+        assert tracemalloc.get_traced_memory()[1] < 20_000
+    finally:
+        tracemalloc.stop()
+    assert len(decoder.finish().volumes) == 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_a_list_of_another_length_than_it_says_hides_no_volume(count):
+    listed = b"Filelist %d\n    new      a\n    new      b\n" % count
+    assert len(decode_manifest(listed + VOLUME).volumes) == 1
 
 
 @given(st.binary(min_size=1).filter(lambda path: b"\0" not in path))
