@@ -23,7 +23,7 @@ __all__ = ["stand_in"]
 _TOP = Path(__file__).resolve().parents[2]
 _ENDLESS = "1000"
 _RELATIVE = re.compile(
-    r"""^(\s*(?:[-+]\s+)?["']?(?:ignorecase:)?+)(?!\*\*)(?=[\w*?\[])""", re.MULTILINE
+    r"""^([ \t]*(?:[-+] +)?["']?(?:ignorecase:)?+)(?!\*\*)(?=[\w*?\[])""", re.MULTILINE
 )
 
 
