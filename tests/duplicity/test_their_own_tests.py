@@ -69,7 +69,14 @@ LEFT_OUT = {
 """Tests, classes and files that say nothing about exports."""
 
 
-each_version = pytest.mark.parametrize("version", VERSIONS)
+WITH_FAULTS = (".test_cleanup_after_partial", ".test_restart_incremental")
+"""They have a backup of duplicity's own fail on purpose, which 3.2 cannot any more."""
+
+
+def in_each_version(tests):
+    pairs = [(name, version) for version in VERSIONS for name in tests]
+    possible = [p for p in pairs if p[1] == "0.8" or not p[0].endswith(WITH_FAULTS)]
+    return pytest.mark.parametrize(("tests", "version"), possible)
 
 
 def require_pass(tests, version, makes):
@@ -79,20 +86,17 @@ def require_pass(tests, version, makes):
     return set(outcome.exported)
 
 
-@each_version
-@pytest.mark.parametrize("tests", BOTH_WAYS)
+@in_each_version(BOTH_WAYS)
 def test_passes_with_fulls_and_increments_of_ours(tests, version):
     assert require_pass(tests, version, OURS) == set(OURS)
 
 
-@each_version
-@pytest.mark.parametrize("tests", BOTH_WAYS + ONLY_CONTINUED)
+@in_each_version(BOTH_WAYS + ONLY_CONTINUED)
 def test_passes_where_duplicity_continues_our_fulls(tests, version):
     assert require_pass(tests, version, OUR_FULL) == set(OUR_FULL)
 
 
-@each_version
-@pytest.mark.parametrize("tests", ONLY_OURS)
+@in_each_version(ONLY_OURS)
 def test_passes_with_backups_of_ours(tests, version):
     require_pass(tests, version, OURS)
 
