@@ -70,8 +70,14 @@ LEFT_OUT = {
 """Tests, classes and files that say nothing about exports."""
 
 
-ONLY_OLD = ("test_cleanup_after_partial", "test_restart_incremental", "ReplicateTest")
-"""3.2 has no ``--fail``, which makes a backup of its own fail, and no ``replicate``."""
+ONLY_OLD = (
+    "test_cleanup_after_partial",
+    "test_restart_incremental",
+    "ReplicateTest",
+    "test_remove_all_but_n",
+)
+"""3.2 has no ``--fail``, which makes a backup of its own fail, no ``replicate``, and no
+short form of ``remove-all-but-n-full``."""
 
 
 def in_each_version(tests):
