@@ -41,8 +41,8 @@ DESTINATION may be on any storage that a repository may be on (docs/backends.md)
 store each file is sent from memory, so memory grows with --volsize; and there only one
 export may run at a time.
 
-All snapshots must be of the same machine and folders. One folder becomes the root of
-the archive; with several, the root is '/'.
+All snapshots must be of the same machine and folders. One folder or file becomes the
+root of the archive; with several, the root is '/'.
 
 The passphrase is asked for, or comes from --passphrase-file, --passphrase-command,
 CHUNKVAULT_DUPLICITY_PASSPHRASE, or duplicity's PASSPHRASE. gpg makes a passphrase

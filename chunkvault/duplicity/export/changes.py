@@ -17,7 +17,7 @@ __all__ = ["Change", "OldTreeUnreadableError", "Root", "walk_changes"]
 
 
 class Root(NamedTuple):
-    """What an archive shows as ``.``: a directory of a snapshot."""
+    """What an archive shows as ``.``: a directory of a snapshot, or a file."""
 
     node: Node
     tree: BlobId | None

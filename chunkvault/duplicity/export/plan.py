@@ -31,6 +31,7 @@ __all__ = [
 
 _NS = 10**9
 _WHITESPACE = re.compile(rb"\s")
+_ROOTS = (NodeKind.DIRECTORY, NodeKind.FILE)
 _LATEST_TIME = 253402300799
 """The last second of the year 9999: the names have four digits for it."""
 
@@ -70,7 +71,7 @@ def require_one_series(snapshots: Sequence[StoredSnapshot]) -> None:
 
 
 def folder_of(trees: TreeReader, snapshot: Snapshot) -> bytes:
-    """What an archive shows as ``.``: the folder backed up, or ``/`` for several.
+    """What an archive shows as ``.``: what was backed up, or ``/`` for several.
 
     Raises:
         DamageError: the snapshot's trees cannot be read.
@@ -78,12 +79,11 @@ def folder_of(trees: TreeReader, snapshot: Snapshot) -> bytes:
     if len(snapshot.paths) != 1:
         return b"/"
     node = trees.lookup(snapshot.tree, snapshot.paths[0])
-    is_folder = node is not None and node.kind == NodeKind.DIRECTORY
-    return snapshot.paths[0] if is_folder else b"/"
+    return snapshot.paths[0] if node is not None and node.kind in _ROOTS else b"/"
 
 
 def root_of(trees: TreeReader, snapshot: Snapshot) -> Root:
-    """The folder that becomes the root of the archive.
+    """The folder, or the file, that becomes the root of the archive.
 
     Raises:
         DamageError: the snapshot's trees cannot be read.
@@ -163,7 +163,10 @@ class _Planner:
     def _has_same_root(self, old: StoredSnapshot, new: StoredSnapshot) -> bool:
         """Not so where what was a folder is one no more, or the other way round."""
         trees = self._trees
-        return folder_of(trees, old.snapshot) == folder_of(trees, new.snapshot)
+        if folder_of(trees, old.snapshot) != folder_of(trees, new.snapshot):
+            return False
+        before, now = (root_of(trees, one.snapshot).node for one in (old, new))
+        return before.kind == now.kind
 
     def _is_long_enough(self, end: int) -> bool:
         sets, seconds = self._every.sets, self._every.seconds

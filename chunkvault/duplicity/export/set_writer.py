@@ -139,7 +139,7 @@ class SetWriter:
         assert self._signatures is not None, "the set is open"
         header = node_header(b"signature/" + path, node, len(NULL_SIGNATURE))
         self._signatures.write(header + _SIGNATURE_BLOCK)
-        self._changes.add("changed" if was_file else "new", path)
+        self._changes.add("changed" if was_file else "new", path or b".")
 
     def add_deleted(self, path: bytes, *, was_file: bool) -> None:
         """Something is gone; what was below it is told of one by one."""
@@ -188,7 +188,7 @@ class SetWriter:
         data, following, rest = pieces
         number = 1
         while True:
-            name = b"multivol_%b/%b/%d" % (kind, path, number)
+            name = b"multivol_%b/%b/%d" % (kind, path or b".", number)
             is_last = following is None
             self._data_member(path, name, node, data, own, None if is_last else number)
             if following is None:

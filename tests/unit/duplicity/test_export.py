@@ -327,11 +327,12 @@ def test_one_folder_is_the_root_and_named_with_its_machine(source, place):
     assert (manifest.host, manifest.folder) == (b"host", os.fsencode(source))
 
 
-def test_single_file_stands_below_the_root(source, place):
+def test_single_file_is_the_root_as_in_archives_of_duplicity(source, place):
     repository = create_small()
     back_up(repository, source / "e")
     export_to(place, repository)
-    assert members_of(place, "vol1.difftar")[-1] == f"snapshot{source}/e"
+    assert members_of(place, "vol1.difftar") == ["snapshot/"]
+    assert members_of(place, "sigtar") == ["signature/"]
 
 
 def test_large_file_is_cut_into_pieces_that_volumes_share(source, place):
