@@ -13,9 +13,8 @@ from chunkvault.format.directory import FrameRecord
 from chunkvault.format.index_blocks import IndexRow, VolumeRecord
 from chunkvault.format.volume import build_header
 from chunkvault.ids import VolumeId
-from chunkvault.repository import cached, open_repository
+from chunkvault.repository import DEFAULT_SETTINGS, cached, open_repository
 from chunkvault.repository.blob_index import BlobIndex
-from chunkvault.repository import DEFAULT_SETTINGS
 from chunkvault.repository.run_merger import merge_runs
 from chunkvault.repository.run_writer import store_run
 from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
