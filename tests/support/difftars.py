@@ -10,6 +10,7 @@ import io
 import os
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from pathlib import Path
 
 from chunkvault.duplicity.folder import LocalFolder
@@ -59,8 +60,8 @@ def tar(members: Members, *, has_end: bool = True, dialect: int = tarfile.PAX_FO
     out = io.BytesIO()
     for name, value in members.items():
         info, data = value if isinstance(value, tuple) else member(data=value)
-        info = info.replace(name=name, deep=True)
-        info.size = len(data)
+        info = deepcopy(info)
+        info.name, info.size = name, len(data)
         out.write(info.tobuf(dialect, "utf-8", "surrogateescape"))
         out.write(data + bytes(-len(data) % 512))
     if has_end:

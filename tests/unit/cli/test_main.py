@@ -175,6 +175,7 @@ def run_program(text, *, stop_with=None):
     """Run a program that calls ``main.run`` with a command of its own."""
     program = (
         "import os, signal, sys, time\n"
+        "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # whoever started the tests
         "from chunkvault.cli import main\n"
         "from chunkvault.cli.commands import ls\n"
         "os.environ['CHUNKVAULT_REPOSITORY'] = 'memory:'\n"

@@ -222,8 +222,7 @@ def test_a_volume_that_expands_to_zeros_without_end_costs_no_memory(tmp_path):
     """A bomb: 50 MB of a file of which a terabyte is promised."""
     archive = tmp_path / "archive"
     info, _ = member()
-    info = info.replace(name="snapshot/b", deep=True)
-    info.size = 1 << 40
+    info.name, info.size = "snapshot/b", 1 << 40
     head = info.tobuf()
     stored = gzip.compress(head + bytes(50 * MIB), 1)
     [path] = write_set(
