@@ -104,6 +104,8 @@ def test_what_a_killed_export_leaves_restores_and_is_cleaned_up(
             assert contents(target) == export.states[state]
         if complete:
             duplicity.run("cleanup", "--force", "URL")
-            assert len(sort_files(files_in(duplicity.archive)).incomplete) == 0
+            # duplicity leaves signatures that begin where its chain ends.
+            rest = sort_files(files_in(duplicity.archive)).incomplete
+            assert not any(one.volumes or one.manifest for one in rest)
         export.go_on(left.name)
         assert complete_files(left) == export.whole
