@@ -13,6 +13,7 @@ there are as many levels as it takes to end in a single list::
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from struct import Struct
 from typing import NamedTuple
 
 from chunkvault.codec.packing import pack, unpack_canonical
@@ -34,7 +35,8 @@ __all__ = [
     "iterate_refs",
 ]
 
-REF_BYTES = 40
+_REF = Struct("<Q32s")
+REF_BYTES = _REF.size
 MAX_INLINE_REFS = 16
 
 _HOLE = bytes(ID_BYTES)
@@ -65,7 +67,7 @@ class ContentList(NamedTuple):
 
 def encode_ref(length: int, blob_id: BlobId | None) -> bytes:
     """One reference."""
-    return length.to_bytes(8, "little") + (blob_id or _HOLE)
+    return _REF.pack(length, blob_id or _HOLE)
 
 
 def encode_refs(refs: Iterable[ChunkRef]) -> bytes:
@@ -81,13 +83,12 @@ def decode_refs(data: bytes) -> list[ChunkRef]:
     """
     if len(data) % REF_BYTES:
         raise FormatError("a file's content is not a list of references")
-    refs = []
-    for start in range(0, len(data), REF_BYTES):
-        length = int.from_bytes(data[start : start + 8], "little")
-        blob_id = data[start + 8 : start + REF_BYTES]
-        if length == 0:
-            raise FormatError("a file's content has a piece of no length")
-        refs.append(ChunkRef(length, None if blob_id == _HOLE else BlobId(blob_id)))
+    refs = [
+        ChunkRef(length, None if blob_id == _HOLE else blob_id)
+        for length, blob_id in _REF.iter_unpack(data)
+    ]
+    if not all(ref.length for ref in refs):
+        raise FormatError("a file's content has a piece of no length")
     return refs
 
 

@@ -20,6 +20,9 @@ class SectionCache:
         self._bytes = 0
         self._lock = Lock()
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._sections
+
     def get(self, key: Hashable) -> Any | None:  # noqa: ANN401 - what was put
         """What was put under the key, if it is still there."""
         with self._lock:

@@ -115,8 +115,7 @@ class StoredRun:
         firsts = self._open()[2]
         number = bisect_right(firsts, prefix) - 1
         found: list[IndexRow] = []
-        is_certain = number >= 0 and firsts[number] == prefix
-        if not is_certain and self._is_ruled_out(number, prefix):
+        if number < 0 or self._is_ruled_out(number, prefix):
             return found
         while number >= 0:
             block = self._block(number)
@@ -174,7 +173,12 @@ class StoredRun:
         return frame_locations(self.volume(number))
 
     def _is_ruled_out(self, block: int, prefix: bytes) -> bool:
-        """By a filter that is at hand: who looks for one blob reads none for it."""
+        """By a filter that is at hand: who looks for one blob reads none for it.
+
+        Not where the block itself is at hand, which costs less and knows more.
+        """
+        if (self.name, "blobs", block) in self._cache:
+            return False
         key = (self.name, "filter", block // BLOCKS_PER_FILTER)
         bits: bytes | None = self._cache.get(key)
         return bits is not None and not may_hold(bits, block, prefix)

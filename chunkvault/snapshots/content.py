@@ -5,7 +5,7 @@ from contextlib import closing
 
 from chunkvault.errors import DamageError, FormatError
 from chunkvault.format.blob import BlobKind
-from chunkvault.format.content import ChunkRef, ListRef, iterate_refs
+from chunkvault.format.content import ChunkRef, ListRef, decode_refs, iterate_refs
 from chunkvault.format.node import Node
 from chunkvault.ids import BlobId
 from chunkvault.repository import BlobLocation, BlobReader, FrameLocation
@@ -37,13 +37,11 @@ def file_refs(
         DamageError: a content list is missing or broken, or the runs do not add
             up to the file's size.
     """
-    total = 0
-    load = _list_loader(reader)
-    for ref in iterate_refs(node.content, node.content_list, load, note):
-        total += ref.length
-        yield ref
-    if total != node.size:
-        raise FormatError("the pieces of a file do not add up to its size")
+    if node.content_list is not None:
+        return _listed_refs(reader, node, note)
+    refs = decode_refs(node.content)
+    _check_total(sum(ref.length for ref in refs), node)
+    return iter(refs)
 
 
 def read_file(reader: BlobReader, node: Node) -> Iterator[bytes]:
@@ -69,6 +67,22 @@ def read_file(reader: BlobReader, node: Node) -> Iterator[bytes]:
             yield from _expanded(iter(pieces))
             if error is not None:
                 raise error
+
+
+def _listed_refs(
+    reader: BlobReader, node: Node, note: Callable[[ListRef], None] | None
+) -> Iterator[ChunkRef]:
+    total = 0
+    load = _list_loader(reader)
+    for ref in iterate_refs(node.content, node.content_list, load, note):
+        total += ref.length
+        yield ref
+    _check_total(total, node)
+
+
+def _check_total(total: int, node: Node) -> None:
+    if total != node.size:
+        raise FormatError("the pieces of a file do not add up to its size")
 
 
 def _list_loader(reader: BlobReader) -> Callable[[BlobId], bytes]:

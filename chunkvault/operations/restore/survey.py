@@ -11,6 +11,8 @@ import stat
 from collections.abc import Iterator, Sequence
 from contextlib import closing
 from enum import Enum, auto
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from chunkvault.errors import ChunkvaultError, DamageError
@@ -84,12 +86,13 @@ class Survey:
         Raises:
             TargetFull: no space even for these.
         """
-        batches = _batched(self._candidates(placements))
-        workers = self._job.options.workers
-        with closing(map_ordered(self._examine, batches, workers, 2 * workers)) as done:
-            for batch in done:
-                for candidate, finding in batch:
-                    self._decide(candidate, finding)
+        candidates = self._candidates(placements)
+        for is_new, group in groupby(candidates, key=attrgetter("is_new")):
+            if is_new:
+                for path, node, _ in group:
+                    self._plan(path, node, _NEW)
+            else:
+                self._compare(group)
 
     def _candidates(self, placements: Sequence[Placement]) -> Iterator[_Candidate]:
         for placement in placements:
@@ -126,12 +129,20 @@ class Survey:
             self._new_prefix = path + b"/" if path else b""
         self._job.tell("new", path)
 
+    def _compare(self, candidates: Iterator[_Candidate]) -> None:
+        """Decide about files in whose places something may stand."""
+        workers = self._job.options.workers
+        examined = map_ordered(
+            self._examine, _batched(candidates), workers, 2 * workers
+        )
+        with closing(examined):
+            for batch in examined:
+                for candidate, finding in batch:
+                    self._decide(candidate, finding)
+
     def _examine(self, batch: list[_Candidate]) -> list[tuple[_Candidate, _Finding]]:
         """Runs in a worker."""
-        return [
-            (candidate, _NEW if candidate.is_new else self._finding(candidate))
-            for candidate in batch
-        ]
+        return [(candidate, self._finding(candidate)) for candidate in batch]
 
     def _finding(self, candidate: _Candidate) -> _Finding:
         try:
@@ -256,7 +267,7 @@ def _batched(candidates: Iterator[_Candidate]) -> Iterator[list[_Candidate]]:
     size = 0
     for candidate in candidates:
         batch.append(candidate)
-        size += 0 if candidate.is_new else candidate.node.size
+        size += candidate.node.size
         if len(batch) >= _BATCH_FILES or size >= _BATCH_BYTES:
             yield batch
             batch, size = [], 0

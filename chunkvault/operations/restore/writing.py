@@ -1,13 +1,18 @@
 """The second step: frame by frame, give all files their parts of it.
 
-Batches of frames go to worker threads, which fetch, open and check them and write
-the files: making files is what a restore costs on most disks.
+What the libraries in C do runs in worker threads: to fetch frames of a near storage
+and to open them. The files are made in the calling thread, since every call of the
+system hands the interpreter's lock over, and two threads that make small files spend
+more on that than they gain. Only a file system that keeps its callers waiting, as
+one across a network does, has several threads make files.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import islice
+from time import perf_counter, thread_time
 
 from chunkvault.errors import ChunkvaultError, DamageError, TargetFull
 from chunkvault.format.blob import BlobKind
@@ -16,15 +21,20 @@ from chunkvault.operations.restore.job import Job
 from chunkvault.operations.restore.plan import Piece, PieceGroup
 from chunkvault.repository import FrameLocation
 from chunkvault.snapshots.matching import read_chunk
-from chunkvault.workers import WorkerGroup
+from chunkvault.workers import WorkerGroup, map_ordered
 
 __all__ = ["write_files"]
+
+_Frame = tuple[FrameLocation, bytes | DamageError]
 
 _BATCH_BYTES = 5 << 20
 """Frames of so much content, so that all threads have something to do."""
 
 _FAR_BATCH_BYTES = 9 << 20
 """As they are stored: so many come in one request, half a volume."""
+
+_WAITS_FROM = 8
+"""Time that passes for each second of the processor's where files are waited for."""
 
 _BATCH_PIECES = 4096
 _BATCH_FRAMES = 16
@@ -38,13 +48,32 @@ def write_files(job: Job) -> None:
     """
     _check_space(job)
     _gather_deltas(job)
+    if job.repository.connections:
+        _write_from_afar(job)
+    else:
+        _write_from_near(job)
+
+
+def _write_from_afar(job: Job) -> None:
     writer = _Writer(job)
     # A thread that waits for a far storage leaves its processor to the others.
     workers = job.options.workers and job.options.workers + job.repository.connections
     with WorkerGroup(workers, 2 * workers) as group:
-        is_far = bool(job.repository.connections)
-        for batch in _batches(job.plan.groups(), is_far=is_far):
-            group.submit(writer.write, batch)
+        for batch in _batches(job.plan.groups(), is_far=True):
+            group.submit(writer.read_and_write, batch)
+
+
+def _write_from_near(job: Job) -> None:
+    writer = _Writer(job)
+    batches = _batches(job.plan.groups(), is_far=False)
+    workers = job.options.workers
+    opened = map_ordered(writer.opened, batches, workers, workers + 1)
+    with closing(opened), WorkerGroup(workers, workers) as group:
+        for batch, frames in opened:
+            if writer.is_kept_waiting:
+                group.submit(writer.write, batch, frames)
+            else:
+                writer.write(batch, frames)
 
 
 def _check_space(job: Job) -> None:
@@ -131,20 +160,42 @@ class _Writer:
 
     job: Job
     assembly: Assembly = field(init=False)
+    is_kept_waiting: bool = False
+    """Whether the last batch took far longer than it took of the processor."""
 
     def __post_init__(self) -> None:
         job = self.job
         self.assembly = Assembly(job.target, may_replace=job.may_replace)
 
-    def write(self, batch: list[PieceGroup]) -> None:
+    def read_and_write(self, batch: list[PieceGroup]) -> None:
+        """As `write`, holding one frame at a time."""
+        self.write(batch, self._frames(batch))
+
+    def opened(self, batch: list[PieceGroup]) -> tuple[list[PieceGroup], list[_Frame]]:
+        """The batch with the content of all its frames."""
+        return batch, list(self._frames(batch))
+
+    def write(self, batch: list[PieceGroup], frames: Iterable[_Frame]) -> None:
         """Write all pieces of a batch.
 
         Raises:
             TargetFull: there is no space.
         """
+        began, used = perf_counter(), thread_time()
         counts = _Counts()
         self._write_local(batch, counts)
-        self._write_stored(batch, counts)
+        self._write_stored(batch, frames, counts)
+        self._add_counts(batch, counts)
+        busy = thread_time() - used
+        self.is_kept_waiting = perf_counter() - began > _WAITS_FROM * busy
+
+    def _frames(self, batch: list[PieceGroup]) -> Iterator[_Frame]:
+        wanted = {group.frame for group in batch if group.frame}
+        # In the order of the volumes, so that neighbours come in one read.
+        frames = sorted(wanted, key=_place_in_repository)
+        return self.job.repository.reader.read_frames(frames)
+
+    def _add_counts(self, batch: list[PieceGroup], counts: _Counts) -> None:
         job = self.job
         with job.lock:
             job.tally.files_restored += counts.files
@@ -182,11 +233,11 @@ class _Writer:
             raise OSError(0, "somebody changed the file that was to be replaced")
         return data
 
-    def _write_stored(self, batch: list[PieceGroup], counts: _Counts) -> None:
+    def _write_stored(
+        self, batch: list[PieceGroup], frames: Iterable[_Frame], counts: _Counts
+    ) -> None:
         wanted = {group.frame: group.pieces for group in batch if group.frame}
-        # In the order of the volumes, so that neighbours come in one read.
-        frames = sorted(wanted, key=_place_in_repository)
-        for frame, content in self.job.repository.reader.read_frames(frames):
+        for frame, content in frames:
             counts.read_bytes += frame.stored_length
             self._write_frame(frame, content, wanted[frame], counts)
 
