@@ -1,5 +1,6 @@
 """Restoring from snapshots in memory to real directories."""
 
+import errno
 import os
 import stat
 
@@ -9,7 +10,7 @@ from chunkvault.backends.memory import MemoryBackend
 from chunkvault.errors import PathNotInSnapshot, TargetFull, UsageError
 from chunkvault.format.content import ChunkRef, encode_refs
 from chunkvault.format.node import NodeKind
-from chunkvault.operations.restore import RestoreOptions, restore
+from chunkvault.operations.restore import RestoreOptions, restore, writing
 from chunkvault.repository import open_repository
 from tests.support.recording import RecordingBackend
 from tests.support.trees import (
@@ -226,6 +227,39 @@ def test_large_files_and_repeated_chunks_are_put_together(
     assert contents(target) == {
         path.removeprefix(b"/data/").decode(): data for path, data in files.items()
     }
+
+
+@pytest.mark.parametrize("waits_from", [0, 1000])
+def test_files_arrive_in_one_thread_and_in_several(
+    repository, run, target, monkeypatch, waits_from
+):
+    # Threads are used from the second batch on where making files waits so long.
+    monkeypatch.setattr(writing, "_WAITS_FROM", waits_from)
+    monkeypatch.setattr(writing, "_BATCH_PIECES", 4)
+    files = {b"/data/%d" % number: random_bytes(3000, number) for number in range(60)}
+    summary = run(take_snapshot(repository, files), workers=2)
+    assert contents(target) == {
+        path.removeprefix(b"/data/").decode(): data for path, data in files.items()
+    }
+    assert (summary.files_restored, summary.failed) == (60, 0)
+
+
+@pytest.mark.parametrize("waits_from", [0, 1000])
+def test_full_target_ends_the_restore_whoever_makes_the_files(
+    repository, run, target, monkeypatch, waits_from
+):
+    monkeypatch.setattr(writing, "_WAITS_FROM", waits_from)
+    monkeypatch.setattr(writing, "_BATCH_PIECES", 4)
+    files = {b"/data/%d" % number: random_bytes(3000, number) for number in range(60)}
+    stored = take_snapshot(repository, files)
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(TargetFull):
+        run(stored, workers=2)
+    assert contents(target) == {}
 
 
 # --- how much is read --------------------------------------------------------
