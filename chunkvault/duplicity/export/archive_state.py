@@ -56,8 +56,9 @@ class ArchiveState(NamedTuple):
 
     @property
     def end(self) -> int | None:
-        """Time of the newest set."""
-        return None if self.chain is None else self.chain.end
+        """Time of the newest set, of a chain or not: what is added comes after it."""
+        sets = (*self.listing.sets, *self.listing.orphaned)
+        return max((one.end for one in sets), default=None)
 
     @property
     def snapshot(self) -> bytes | None:

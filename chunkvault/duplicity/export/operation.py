@@ -9,14 +9,7 @@ from chunkvault.duplicity.export.archive_state import ArchiveFiles, ArchiveState
 from chunkvault.duplicity.export.archive_writer import ArchiveWriter
 from chunkvault.duplicity.export.changes import OldTreeUnreadableError
 from chunkvault.duplicity.export.origins import SetOrigins
-from chunkvault.duplicity.export.plan import (
-    Plan,
-    SetPlan,
-    folder_of,
-    host_of,
-    make_plan,
-    require_one_series,
-)
+from chunkvault.duplicity.export.plan import Plan, SetPlan, make_plan
 from chunkvault.duplicity.export.records import (
     Counts,
     ExportOptions,
@@ -25,6 +18,11 @@ from chunkvault.duplicity.export.records import (
 )
 from chunkvault.duplicity.export.set_export import SetExport
 from chunkvault.duplicity.export.set_writer import SetTimes, SetWriter
+from chunkvault.duplicity.export.source import (
+    folder_of,
+    host_of,
+    require_one_series,
+)
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg
 from chunkvault.duplicity.manifest import Manifest
@@ -115,6 +113,7 @@ class _Export:
         )
         self._counts.sets_present = plan.present
         self._counts.sets_too_old = plan.too_old
+        self._counts.not_continued = plan.not_continued
         if not self._options.dry_run:
             self._clean_up(state, plan)
         progress = Progress("export", total_bytes=_expected_bytes(plan))
