@@ -9,15 +9,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chunkvault.duplicity.export.archive_state import ArchiveState
+from chunkvault.duplicity.export.late_signatures import unsigned_set
 from chunkvault.duplicity.export.records import ExportOptions, FullEvery
-from chunkvault.duplicity.export.set_writer import SetTimes
+from chunkvault.duplicity.export.signature_writer import SetTimes
 from chunkvault.duplicity.export.source import folder_of, require_same_source, root_of
 from chunkvault.errors import DamageError, UsageError
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.repository import Repository
 from chunkvault.snapshots.tree_reader import TreeReader
 
-__all__ = ["Plan", "SetPlan", "make_plan"]
+__all__ = ["Plan", "SetPlan", "find_snapshot", "make_plan"]
 
 _NS = 10**9
 _LATEST_TIME = 253402300799
@@ -64,7 +65,9 @@ def make_plan(
     Raises:
         SafetyStop: the archive is of another machine or folder.
     """
-    newest = _find_base(repository, state)
+    newest = None
+    if not _has_late_orphans(state):
+        newest = find_snapshot(repository, state.snapshot)
     new, present, too_old = _split(options.snapshots, state, newest)
     if not new:
         return Plan([], present, too_old)
@@ -92,6 +95,7 @@ def _obstacle(
         "the snapshot of its newest backup is gone": newest is None,
         f"so far it is {so_far}encrypted": state.is_encrypted != is_encrypted,
         "its newest backup lacks what was damaged": _is_unsure(state),
+        "its newest backup has no signatures": unsigned_set(state.chain) is not None,
     }
     return next((text for text, is_so in reasons.items() if is_so), "")
 
@@ -149,12 +153,12 @@ class _Planner:
         )
 
 
-def _find_base(repository: Repository, state: ArchiveState) -> StoredSnapshot | None:
-    """The snapshot of the newest set, if it is ours and still there."""
-    if _has_late_orphans(state):
-        return None
+def find_snapshot(
+    repository: Repository, snapshot_id: bytes | None
+) -> StoredSnapshot | None:
+    """The snapshot that a set was made from, if it is still there."""
     for name in repository.list_snapshots():
-        if name.snapshot_id == state.snapshot:
+        if name.snapshot_id == snapshot_id:
             try:
                 return repository.load_snapshot(name)
             except DamageError:
