@@ -118,7 +118,10 @@ def encryption_options(
     keys, hidden = arguments.encrypt_key, arguments.hidden_encrypt_key
     if arguments.no_encryption:
         if keys or hidden or arguments.sign_key or arguments.generate_passphrase:
-            raise UsageError("--no-encryption contradicts the keys that are given")
+            raise UsageError(
+                "--no-encryption contradicts the keys that are given",
+                hint="leave out the one or the other",
+            )
         return None
     options = replace(
         gpg_options(arguments, context),
@@ -170,7 +173,10 @@ def _read_s2k_count(arguments: Namespace) -> int | None:
     if text is None:
         return None
     if arguments.encrypt_key or arguments.hidden_encrypt_key:
-        raise UsageError("--s2k-count goes with a passphrase, not with keys")
+        raise UsageError(
+            "--s2k-count goes with a passphrase, not with keys",
+            hint="leave it out: with keys nothing is stretched",
+        )
     is_number = text.isascii() and text.isdigit() and len(text) < 10
     if not is_number or not _LEAST_S2K_COUNT <= int(text) <= DEFAULT_S2K_COUNT:
         raise UsageError(
@@ -187,7 +193,10 @@ def _generate_passphrase(arguments: Namespace, options: "GpgOptions") -> bytes:
     from chunkvault.cli.passwords import create_secret_file
 
     if options.passphrase is not None or options.recipients:
-        raise UsageError("--generate-passphrase contradicts what else was given")
+        raise UsageError(
+            "--generate-passphrase contradicts what else was given",
+            hint="with keys, or a passphrase of your own, none has to be drawn",
+        )
     drawn = base64.b32encode(os.urandom(_GENERATED_BYTES)).lower()
     create_secret_file(arguments.generate_passphrase, drawn + b"\n", "passphrase")
     return drawn

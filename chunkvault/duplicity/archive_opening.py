@@ -36,7 +36,15 @@ def require_sets(listing: ArchiveListing, folder: ArchiveFolder) -> None:
     """
     if listing.sets or listing.incomplete or listing.orphaned:
         return
+    if not folder.is_there:
+        raise ChunkvaultError(
+            f"there is no folder {folder.place}",
+            hint="name the one that holds the files of duplicity",
+        )
+    has_files = listing.foreign or listing.strays or listing.partial
     raise ChunkvaultError(
         f"there is no archive of duplicity in {folder.place}",
-        hint="if its files have a prefix, name it with --file-prefix",
+        hint="if its files have a prefix, name it with --file-prefix"
+        if has_files
+        else "it holds no files; folders in it are not looked into",
     )

@@ -52,6 +52,11 @@ class BackendFolder:
         """The location, without its password."""
         return self._place
 
+    @property
+    def is_there(self) -> bool:
+        """Always: a place without objects is like any other."""
+        return True
+
     def list(self) -> list[FolderEntry]:
         """The objects that lie in no folder, by name."""
         return sorted(

@@ -52,6 +52,10 @@ class ArchiveFolder(Protocol):
     def place(self) -> str:
         """Where it is, for messages."""
 
+    @property
+    def is_there(self) -> bool:
+        """Whether there is a folder; stores have none, and say so of any place."""
+
     def list(self) -> list[FolderEntry]:
         """All files that are not hidden, by name; none where there is no folder."""
 
@@ -96,6 +100,11 @@ class LocalFolder:
     def place(self) -> str:
         """The path of the directory."""
         return os.fsdecode(self.path)
+
+    @property
+    def is_there(self) -> bool:
+        """Whether something of that name is there."""
+        return os.path.lexists(self.path)
 
     def list(self) -> list[FolderEntry]:
         """The regular files, by name."""

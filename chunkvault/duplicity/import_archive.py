@@ -7,59 +7,34 @@ that is repeated adds only what is new.
 """
 
 import os
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
-from dataclasses import dataclass, replace
-from functools import partial
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 from chunkvault.duplicity.archive_opening import require_sets, unlock
 from chunkvault.duplicity.archive_reader import ArchiveReader
 from chunkvault.duplicity.chains import ArchiveListing, BackupSet, Chain, sort_files
-from chunkvault.duplicity.entries import PlainStream, VolumeSource
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg
 from chunkvault.duplicity.gpg_status import NotSigned
 from chunkvault.duplicity.import_records import (
-    INCOMPLETE_TAG,
     ImportCounts,
     ImportOptions,
     ImportSummary,
     summarize,
 )
-from chunkvault.duplicity.import_set import SetImport, utc
-from chunkvault.duplicity.imported import (
-    ImportedSets,
-    program_of,
-    set_name,
-    set_time_ns,
-)
+from chunkvault.duplicity.import_set import utc
+from chunkvault.duplicity.imported import ImportedSets, set_name
 from chunkvault.duplicity.manifest import Manifest
 from chunkvault.duplicity.names import parse_name
-from chunkvault.duplicity.set_attempts import SetParts, apply_set
-from chunkvault.duplicity.set_volumes import missing_volumes, set_volumes
-from chunkvault.duplicity.snapshot_root import (
-    SetState,
-    folder_path,
-    state_of,
-    store_root,
-    ways_to,
-)
+from chunkvault.duplicity.set_snapshot import Origin, SetSnapshots
+from chunkvault.duplicity.set_volumes import missing_volumes
+from chunkvault.duplicity.snapshot_root import folder_path
 from chunkvault.errors import DamageError, FormatError
-from chunkvault.format.snapshot import Snapshot, StoredSnapshot
+from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.report import Problem, Progress, Reporter
 from chunkvault.repository import Repository
-from chunkvault.snapshots.tree_reader import TreeReader
-from chunkvault.snapshots.tree_writer import BlobSink
 
 __all__ = ["import_archive"]
-
-
-class _Origin(NamedTuple):
-    """Of which machine and which folder a set is."""
-
-    host: str
-    folder: bytes
 
 
 @dataclass(slots=True)
@@ -74,7 +49,7 @@ class _State:
     """
 
     chain: Chain
-    origin: _Origin | None = None
+    origin: Origin | None = None
     newest: StoredSnapshot | None = None
     is_broken: bool = False
 
@@ -146,6 +121,9 @@ class _Import:
         self._progress = progress
         self._counts = counts
         self._imported = ImportedSets(repository)
+        self._snapshots = SetSnapshots(
+            repository, archive, options, reporter, progress, counts
+        )
 
     def run(self, listing: ArchiveListing, sizes: dict[str, int]) -> None:
         """Import what is new, in the order of time."""
@@ -186,17 +164,17 @@ class _Import:
             self._look_at(one, manifest)
             return False
         try:
-            self._import(state, one, manifest, origin)
+            state.newest = self._snapshots.make(one, manifest, origin, state.newest)
         except NotSigned as error:
             self._give_up(state, one, error)
         return True
 
-    def _is_known(self, state: _State, origin: _Origin | None, one: BackupSet) -> bool:
+    def _is_known(self, state: _State, origin: Origin | None, one: BackupSet) -> bool:
         """Whether the set was imported before."""
         known = origin and self._imported.find(one, origin.host, origin.folder)
         return self._take_over(state, known)
 
-    def _is_ours(self, state: _State, origin: _Origin, manifest: Manifest) -> bool:
+    def _is_ours(self, state: _State, origin: Origin, manifest: Manifest) -> bool:
         """Whether the set was exported from this repository."""
         known = self._imported.find_origin(
             manifest.snapshot, origin.host, origin.folder
@@ -220,7 +198,7 @@ class _Import:
             raise FormatError(f"{name} names no volumes", object_name=name)
         return manifest
 
-    def _origin(self, manifest: Manifest) -> _Origin:
+    def _origin(self, manifest: Manifest) -> Origin:
         options = self._options
         host = options.host
         if host is None and manifest.host is not None:
@@ -228,9 +206,9 @@ class _Import:
         folder = options.folder
         if folder is None:
             folder = folder_path(manifest.folder)
-        return _Origin(host or options.default_host, folder)
+        return Origin(host or options.default_host, folder)
 
-    def _compare_origin(self, state: _State, one: BackupSet, origin: _Origin) -> None:
+    def _compare_origin(self, state: _State, one: BackupSet, origin: Origin) -> None:
         """Tell of a set that is of something else than its chain says it is.
 
         Either duplicity was told to go on nevertheless (--allow-source-mismatch), or
@@ -254,101 +232,6 @@ class _Import:
             self._counts.damaged += 1
             text = f"backup of {utc(one.end)}: volume {number} is missing"
             self._reporter.problem(Problem(b"", text))
-
-    def _import(
-        self, state: _State, one: BackupSet, manifest: Manifest, origin: _Origin
-    ) -> None:
-        before = SetState(None, None)
-        if state.newest is not None:
-            trees = TreeReader(self._repository.reader)
-            before = state_of(trees, state.newest.snapshot)
-        with self._repository.writer(workers=self._options.workers) as sink:
-            job = apply_set(
-                SetParts(
-                    partial(self._volumes, one, manifest),
-                    self._signatures(one),
-                    manifest.lost,
-                ),
-                partial(self._start, one, origin, before, sink),
-                self._counts,
-                self._reporter,
-                self._progress,
-            )
-            after = job.finish()
-            tree = store_root(sink, after.root, origin.folder)
-        assert after.totals is not None, "whatever was imported was counted"
-        ways = ways_to(origin.folder)
-        totals = replace(after.totals, directories=after.totals.directories + ways)
-        snapshot = Snapshot(
-            time_ns=set_time_ns(one),
-            host=origin.host,
-            user=self._options.user,
-            paths=(origin.folder,),
-            tree=tree,
-            parent=None if state.newest is None else state.newest.snapshot_id,
-            tags=self._tags(state, is_whole=job.is_whole),
-            program=program_of(one),
-            excludes=(),
-            totals=totals,
-        )
-        state.newest = self._repository.save_snapshot(snapshot)
-        self._counts.imported += 1
-        self._counts.added_bytes += sink.totals.added_bytes
-        self._counts.stored_bytes += sink.totals.stored_bytes
-        self._counts.snapshots.append(state.newest.object_name)
-
-    def _start(
-        self,
-        one: BackupSet,
-        origin: _Origin,
-        before: SetState,
-        sink: BlobSink,
-        counts: ImportCounts,
-        reporter: Reporter,
-    ) -> SetImport:
-        return SetImport(
-            self._repository,
-            sink,
-            before,
-            counts,
-            reporter,
-            self._progress,
-            time_s=one.end,
-            prefix=origin.folder,
-            list_entries=self._options.list_entries,
-        )
-
-    def _volumes(
-        self,
-        one: BackupSet,
-        manifest: Manifest,
-        is_checked: bool,  # noqa: FBT001 - given by apply_set
-    ) -> Iterator[VolumeSource]:
-        return set_volumes(
-            self._archive,
-            one,
-            manifest,
-            self._options.prefixes,
-            is_checked=is_checked,
-        )
-
-    def _signatures(
-        self, one: BackupSet
-    ) -> Callable[[], AbstractContextManager[PlainStream]] | None:
-        name = one.signatures
-        parsed = name and parse_name(name, self._options.prefixes)
-        if not name or not parsed:
-            return None
-        return partial(self._archive.open_signatures, name, parsed)
-
-    def _tags(self, state: _State, *, is_whole: bool) -> tuple[str, ...]:
-        # What a set lacks, its successors lack as well, unless it changes again.
-        lacks_before = (
-            state.newest is not None and INCOMPLETE_TAG in state.newest.snapshot.tags
-        )
-        if is_whole and not lacks_before:
-            return self._options.tags
-        return (*self._options.tags, INCOMPLETE_TAG)
 
     def _tell_leftovers(self, listing: ArchiveListing) -> None:
         for one in listing.incomplete:

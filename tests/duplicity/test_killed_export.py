@@ -62,6 +62,17 @@ def contents(top):
     }
 
 
+def require_continued(duplicity, source):
+    time = f"--current-time={FIRST + 1000}"
+    words = ("--allow-source-mismatch", time, source, "URL")
+    assert "DeltaEntries" in duplicity.run("incremental", *words)
+    status = duplicity.run("collection-status", "URL")
+    assert "No orphaned or incomplete" in status
+    target = duplicity.archive.parent / "continued"
+    duplicity.restore(FIRST + 1000, target)
+    assert contents(target) == contents(source)
+
+
 def complete_files(place):
     """Without hidden files that are empty: their writer may just have begun."""
     found = files_in(place).items()
@@ -88,6 +99,36 @@ def test_killed_export_is_finished_by_the_next_to_the_same_bytes(export):
         assert complete_files(export.top / f"killed {number}") == export.whole
 
 
+@pytest.mark.parametrize("is_cleaned", [True, False])
+@pytest.mark.parametrize("version", VERSIONS)
+def test_duplicity_goes_on_where_an_export_was_killed_before_its_last_file(
+    export, tmp_path, version, is_cleaned
+):
+    """Files are stored one by one; the last one is the signatures."""
+    duplicity = Duplicity(VERSIONS[version], tmp_path, *WAY[1:3])
+    shutil.copytree(export.top / "whole", duplicity.archive)
+    [last] = duplicity.archive.glob("duplicity-new-signatures.*221340Z.sigtar")
+    last.unlink()
+    duplicity.restore(FIRST + 10 * STATES, tmp_path / "restored")
+    assert contents(tmp_path / "restored") == export.states[-2]
+    if is_cleaned:
+        duplicity.run("cleanup", "--force", "URL")
+        assert sort_files(files_in(duplicity.archive)).incomplete == []
+    require_continued(duplicity, export.top / "source")
+
+
+def test_export_writes_what_a_killed_one_had_not_come_to(export):
+    place = export.top / "short of signatures"
+    shutil.copytree(export.top / "whole", place)
+    [last] = place.glob("duplicity-new-signatures.*221340Z.sigtar")
+    last.unlink()
+    before = {path: path.stat().st_ino for path in place.iterdir()}
+    export.go_on(place.name)
+    assert complete_files(place) == export.whole
+    after = {path: path.stat().st_ino for path in place.iterdir()}
+    assert before.items() <= after.items()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_a_killed_export_leaves_restores_and_is_cleaned_up(
@@ -97,15 +138,15 @@ def test_what_a_killed_export_leaves_restores_and_is_cleaned_up(
         left = export.kill(moment, f"{version} {number}")
         duplicity = Duplicity(VERSIONS[version], tmp_path / str(number), *WAY[1:3])
         shutil.copytree(left, duplicity.archive)
-        complete = len(sort_files(files_in(left)).sets)
+        sets = sort_files(files_in(left)).sets
+        complete = sum(one.signatures is not None for one in sets)
         for state in range(complete):
             target = tmp_path / f"restored {number} {state}"
             duplicity.restore(FIRST + 10 * state, target)
             assert contents(target) == export.states[state]
         if complete:
             duplicity.run("cleanup", "--force", "URL")
-            # duplicity leaves signatures that begin where its chain ends.
-            rest = sort_files(files_in(duplicity.archive)).incomplete
-            assert not any(one.volumes or one.manifest for one in rest)
+            assert sort_files(files_in(duplicity.archive)).incomplete == []
+            require_continued(duplicity, export.top / "source")
         export.go_on(left.name)
         assert complete_files(left) == export.whole

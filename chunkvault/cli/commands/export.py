@@ -248,6 +248,8 @@ def _notes(summary: "ExportSummary") -> list[str]:
         what = ", ".join(f"{n:,} with {one}" for one, n in summary.not_held.items())
         notes.append(f"note      duplicity cannot hold all of these entries: {what}")
         notes.append("          ('chunkvault import duplicity' gets it back)")
+    if summary.not_continued:
+        notes.append(f"note      a new chain begins: {summary.not_continued}")
     if summary.sets_too_old:
         older = count(summary.sets_too_old, "snapshot")
         notes.append(f"note      {older} older than the archive, left out")

@@ -74,7 +74,10 @@ def add_arguments(parser: ArgumentParser) -> None:
 def run(arguments: Namespace, context: Context) -> int:
     """Restore, and sum it up."""
     if not arguments.to:
-        raise UsageError("--to DIR says where to restore, and is missing")
+        raise UsageError(
+            "--to DIR says where to restore, and is missing",
+            hint="nothing is written outside of it: --to /tmp/restored, for example",
+        )
     paths = tuple(absolute_path(path) for path in arguments.paths)
     with (
         context.open_repository(ahead=_AHEAD) as repository,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from chunkvault.duplicity.archive_reader import ArchiveReader
 from chunkvault.duplicity.chains import ArchiveListing, BackupSet, Chain, sort_files
 from chunkvault.duplicity.export.origins import SetOrigins
-from chunkvault.duplicity.export.set_writer import SetTimes
+from chunkvault.duplicity.export.signature_writer import SetTimes
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg, GpgOptions
 from chunkvault.duplicity.manifest import Manifest
@@ -32,6 +32,12 @@ __all__ = [
     "ArchiveFiles",
     "ArchiveState",
 ]
+
+_REMOVAL = sorted(
+    FileKind,
+    key=lambda kind: (kind is not FileKind.MANIFEST, kind is not FileKind.SIGNATURES),
+)
+"""Without its manifest the rest is nothing; signatures alone would be in the way."""
 
 _MARKED = re.compile(r"(\d{8}T\d{6}Z)\.([0-9a-f]{64})")
 _MARKER_TEXT = b"chunkvault exported a snapshot to this set. duplicity ignores this.\n"
@@ -56,8 +62,9 @@ class ArchiveState(NamedTuple):
 
     @property
     def end(self) -> int | None:
-        """Time of the newest set."""
-        return None if self.chain is None else self.chain.end
+        """Time of the newest set, of a chain or not: what is added comes after it."""
+        sets = (*self.listing.sets, *self.listing.orphaned)
+        return max((one.end for one in sets), default=None)
 
     @property
     def snapshot(self) -> bytes | None:
@@ -129,13 +136,16 @@ class ArchiveFiles:
 
     def remove_set(self, times: SetTimes) -> int:
         """Remove all files of a set that is not complete; how many there were."""
-        removed = 0
-        for entry in self._folder.list():
-            parsed = parse_name(entry.name, self._prefixes)
-            if parsed is not None and (parsed.start, parsed.end) == times:
-                self._folder.delete(entry.name)
-                removed += 1
-        return removed
+        names = [entry.name for entry in self._folder.list()]
+        parsed = [(parse_name(name, self._prefixes), name) for name in names]
+        files = [
+            (_REMOVAL.index(one.kind), name)
+            for one, name in parsed
+            if one is not None and (one.start, one.end) == times
+        ]
+        for _, name in sorted(files):
+            self._folder.delete(name)
+        return len(files)
 
     def _read_manifest(self, one: BackupSet) -> Manifest | None:
         """The manifest of a set; None if it is encrypted to somebody else's key."""

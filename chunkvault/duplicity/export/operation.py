@@ -8,15 +8,12 @@ go out as deltas made of chunk lists, and only chunks that are new are read.
 from chunkvault.duplicity.export.archive_state import ArchiveFiles, ArchiveState
 from chunkvault.duplicity.export.archive_writer import ArchiveWriter
 from chunkvault.duplicity.export.changes import OldTreeUnreadableError
-from chunkvault.duplicity.export.origins import SetOrigins
-from chunkvault.duplicity.export.plan import (
-    Plan,
-    SetPlan,
-    folder_of,
-    host_of,
-    make_plan,
-    require_one_series,
+from chunkvault.duplicity.export.late_signatures import (
+    unsigned_set,
+    write_signatures,
 )
+from chunkvault.duplicity.export.origins import SetOrigins
+from chunkvault.duplicity.export.plan import Plan, SetPlan, find_snapshot, make_plan
 from chunkvault.duplicity.export.records import (
     Counts,
     ExportOptions,
@@ -24,7 +21,13 @@ from chunkvault.duplicity.export.records import (
     summarize,
 )
 from chunkvault.duplicity.export.set_export import SetExport
-from chunkvault.duplicity.export.set_writer import SetTimes, SetWriter
+from chunkvault.duplicity.export.set_writer import SetWriter
+from chunkvault.duplicity.export.signature_writer import SetTimes, SignatureWriter
+from chunkvault.duplicity.export.source import (
+    folder_of,
+    host_of,
+    require_one_series,
+)
 from chunkvault.duplicity.folder import ArchiveFolder
 from chunkvault.duplicity.gpg import Gpg
 from chunkvault.duplicity.manifest import Manifest
@@ -50,8 +53,8 @@ def export_archive(
 ) -> ExportSummary:
     """Add snapshots to an archive of duplicity, which is made if it is not there.
 
-    What is in the archive is never changed. A set is complete, with its manifest as
-    its last file, or is not there for duplicity; what an interrupted export left of
+    What is in the archive is never changed. A set is complete, with manifest and
+    signatures, or is not there for duplicity; what an interrupted export left of
     one is removed by the next.
 
     Args:
@@ -106,6 +109,7 @@ class _Export:
         self._origins = state.origins
         if state.manifest is not None:
             self._lost.update(state.manifest.lost)
+        self._add_signatures(state)
         plan = make_plan(
             self._repository,
             self._trees,
@@ -115,6 +119,7 @@ class _Export:
         )
         self._counts.sets_present = plan.present
         self._counts.sets_too_old = plan.too_old
+        self._counts.not_continued = plan.not_continued
         if not self._options.dry_run:
             self._clean_up(state, plan)
         progress = Progress("export", total_bytes=_expected_bytes(plan))
@@ -125,6 +130,23 @@ class _Export:
         finally:
             self._reporter.end()
         return summarize(self._counts)
+
+    def _add_signatures(self, state: ArchiveState) -> None:
+        """Complete an increment whose export was killed when that was all it lacked."""
+        one = unsigned_set(state.chain)
+        if one is None or one.start is None:
+            return
+        ids = (state.origins.at(one.start), state.origins.at(one.end))
+        old, new = (find_snapshot(self._repository, one) for one in ids)
+        if old is None or new is None:
+            return
+        times = SetTimes(one.start, one.end)
+        if self._options.dry_run:
+            one.signatures = "is going to be written"
+            return
+        with SignatureWriter(self._archive, times) as writer:
+            if write_signatures(writer, self._trees, (old, new), self._lost):
+                one.signatures = "is written"
 
     def _clean_up(self, state: ArchiveState, plan: Plan) -> None:
         """Remove what interrupted exports of these snapshots left.

@@ -56,6 +56,14 @@ class SetOrigins:
         """A set has been written."""
         self._known[end] = snapshot
 
+    def newest_own(self) -> Manifest | None:
+        """The manifest of the newest set that an export wrote, if it can be read."""
+        for end in sorted(self._sets, reverse=True):
+            manifest = self._manifest(end)
+            if manifest is not None and manifest.snapshot is not None:
+                return manifest
+        return None
+
     def holds(self, snapshot: bytes, second: int) -> bool:
         """Whether there is a set of this snapshot, whose time is in this second.
 
@@ -80,12 +88,17 @@ class SetOrigins:
             self._known.setdefault(end, snapshot)
 
     def _look_into(self, end: int) -> None:
-        if self._read is None or end in self._known or end not in self._unread:
+        if end in self._known or end not in self._unread:
             return
         self._unread.discard(end)
-        try:
-            manifest = self._read(self._sets[end])
-        except (DamageError, WrongKey):
-            return  # an older set is of no concern to what is added at the end
+        manifest = self._manifest(end)
         if manifest is not None:
             self.learn(end, manifest)
+
+    def _manifest(self, end: int) -> Manifest | None:
+        if self._read is None:
+            return None
+        try:
+            return self._read(self._sets[end])
+        except (DamageError, WrongKey):
+            return None  # an older set is of no concern to what is added at the end

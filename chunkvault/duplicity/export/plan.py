@@ -5,33 +5,22 @@ increasing, since sets are tied together by them; of two snapshots in one second
 later one moves to the next.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chunkvault.duplicity.export.archive_state import ArchiveState
-from chunkvault.duplicity.export.changes import Root
+from chunkvault.duplicity.export.late_signatures import unsigned_set
 from chunkvault.duplicity.export.records import ExportOptions, FullEvery
-from chunkvault.duplicity.export.set_writer import SetTimes
-from chunkvault.errors import DamageError, SafetyStop, UsageError
-from chunkvault.format.node import EMPTY_DIRECTORY, NodeKind
-from chunkvault.format.snapshot import Snapshot, StoredSnapshot
+from chunkvault.duplicity.export.signature_writer import SetTimes
+from chunkvault.duplicity.export.source import folder_of, require_same_source, root_of
+from chunkvault.errors import DamageError, UsageError
+from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.repository import Repository
 from chunkvault.snapshots.tree_reader import TreeReader
 
-__all__ = [
-    "Plan",
-    "SetPlan",
-    "folder_of",
-    "host_of",
-    "make_plan",
-    "require_one_series",
-    "root_of",
-]
+__all__ = ["Plan", "SetPlan", "find_snapshot", "make_plan"]
 
 _NS = 10**9
-_WHITESPACE = re.compile(rb"\s")
-_ROOTS = (NodeKind.DIRECTORY, NodeKind.FILE)
 _LATEST_TIME = 253402300799
 """The last second of the year 9999: the names have four digits for it."""
 
@@ -47,61 +36,20 @@ class SetPlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All sets to write, oldest first, and what becomes of the other snapshots."""
+    """All sets to write, and what becomes of the other snapshots.
+
+    Attributes:
+        sets: oldest first.
+        present: snapshots that are in the archive already.
+        too_old: snapshots that are older than its end.
+        not_continued: why the chain that is there is not gone on with; empty if it
+            is, or if there is none.
+    """
 
     sets: list[SetPlan]
     present: int
     too_old: int
-
-
-def require_one_series(snapshots: Sequence[StoredSnapshot]) -> None:
-    """An archive holds the history of one thing.
-
-    Raises:
-        UsageError: the snapshots are of several machines or of other folders.
-    """
-    series = {(one.snapshot.host, one.snapshot.paths) for one in snapshots}
-    if len(series) > 1:
-        shown = "; ".join(sorted(_describe(*one) for one in series)[:4])
-        raise UsageError(
-            f"the snapshots are of {len(series)} different sources: {shown}",
-            hint="a folder of duplicity holds one: choose with --host, --path or"
-            " --tag, and export the others to folders of their own",
-        )
-
-
-def folder_of(trees: TreeReader, snapshot: Snapshot) -> bytes:
-    """What an archive shows as ``.``: what was backed up, or ``/`` for several.
-
-    Raises:
-        DamageError: the snapshot's trees cannot be read.
-    """
-    if len(snapshot.paths) != 1:
-        return b"/"
-    node = trees.lookup(snapshot.tree, snapshot.paths[0])
-    return snapshot.paths[0] if node is not None and node.kind in _ROOTS else b"/"
-
-
-def root_of(trees: TreeReader, snapshot: Snapshot) -> Root:
-    """The folder, or the file, that becomes the root of the archive.
-
-    Raises:
-        DamageError: the snapshot's trees cannot be read.
-    """
-    node = trees.lookup(snapshot.tree, folder_of(trees, snapshot))
-    if node is None:
-        return Root(EMPTY_DIRECTORY, snapshot.tree)
-    return Root(node._replace(name=b""), node.subtree)
-
-
-def host_of(snapshot: Snapshot) -> bytes | None:
-    """The machine, as a manifest can name it."""
-    host = snapshot.host.encode("utf-8", "surrogateescape")
-    try:
-        host.decode("utf-8")
-    except UnicodeDecodeError:
-        return None  # duplicity could not read the manifest
-    return None if not host or _WHITESPACE.search(host) else host
+    not_continued: str = ""
 
 
 def make_plan(
@@ -117,14 +65,44 @@ def make_plan(
     Raises:
         SafetyStop: the archive is of another machine or folder.
     """
-    base = _find_base(repository, state)
-    new, present, too_old = _split(options.snapshots, state, base)
-    if new:
-        _require_same_source(trees, new[0].snapshot, state)
-    if state.is_encrypted != is_encrypted or _is_unsure(state):
-        base = None
+    newest = None
+    if not _has_late_orphans(state):
+        newest = find_snapshot(repository, state.snapshot)
+    new, present, too_old = _split(options.snapshots, state, newest)
+    if not new:
+        return Plan([], present, too_old)
+    require_same_source(trees, new[0].snapshot, state)
+    obstacle = _obstacle(state, newest, is_encrypted=is_encrypted)
+    base = None if obstacle else newest
     planner = _Planner(trees, state, base, options.full_every)
-    return Plan([planner.next(stored) for stored in new], present, too_old)
+    return Plan([planner.next(stored) for stored in new], present, too_old, obstacle)
+
+
+def _obstacle(
+    state: ArchiveState, newest: StoredSnapshot | None, *, is_encrypted: bool
+) -> str:
+    """Why nothing can be built on the newest set; empty if it can."""
+    if state.chain is None:
+        return ""
+    is_ours, is_known = state.snapshot is not None, state.manifest is not None
+    so_far = "" if state.is_encrypted else "not "
+    reasons = {
+        "increments in the archive have lost what they build on": _has_late_orphans(
+            state
+        ),
+        "duplicity has written its newest backup": not is_ours and is_known,
+        "nobody can tell what its newest backup is of": not is_ours,
+        "the snapshot of its newest backup is gone": newest is None,
+        f"so far it is {so_far}encrypted": state.is_encrypted != is_encrypted,
+        "its newest backup lacks what was damaged": _is_unsure(state),
+        "its newest backup has no signatures": unsigned_set(state.chain) is not None,
+    }
+    return next((text for text, is_so in reasons.items() if is_so), "")
+
+
+def _has_late_orphans(state: ArchiveState) -> bool:
+    """Whether increments of no chain are newer than the chain that ends last."""
+    return state.chain is not None and state.end != state.chain.end
 
 
 class _Planner:
@@ -175,10 +153,12 @@ class _Planner:
         )
 
 
-def _find_base(repository: Repository, state: ArchiveState) -> StoredSnapshot | None:
-    """The snapshot of the newest set, if it is ours and still there."""
+def find_snapshot(
+    repository: Repository, snapshot_id: bytes | None
+) -> StoredSnapshot | None:
+    """The snapshot that a set was made from, if it is still there."""
     for name in repository.list_snapshots():
-        if name.snapshot_id == state.snapshot:
+        if name.snapshot_id == snapshot_id:
             try:
                 return repository.load_snapshot(name)
             except DamageError:
@@ -220,35 +200,6 @@ def _order(stored: StoredSnapshot) -> tuple[int, str]:
     return stored.snapshot.time_ns, stored.object_name
 
 
-def _require_same_source(
-    trees: TreeReader, snapshot: Snapshot, state: ArchiveState
-) -> None:
-    manifest = state.manifest
-    if manifest is None:
-        return
-    host, folder = host_of(snapshot), folder_of(trees, snapshot)
-    same_host = manifest.host in (None, host)
-    if same_host and manifest.folder in (None, folder):
-        return
-    old = _describe_bytes(manifest.host, manifest.folder)
-    new = _describe_bytes(host, folder)
-    raise SafetyStop(
-        f"the archive is of {old}, the snapshots are of {new}",
-        hint="name another folder: duplicity keeps one source in each",
-    )
-
-
 def _is_unsure(state: ArchiveState) -> bool:
     """Whether the newest set lacks more than it could list."""
     return state.manifest is not None and b"." in state.manifest.lost
-
-
-def _describe(host: str, paths: tuple[bytes, ...]) -> str:
-    shown = ", ".join(path.decode(errors="backslashreplace") for path in paths)
-    return f"{shown} of {host}"
-
-
-def _describe_bytes(host: bytes | None, folder: bytes | None) -> str:
-    name = (host or b"an unknown machine").decode(errors="backslashreplace")
-    path = (folder or b"an unknown folder").decode(errors="backslashreplace")
-    return f"{path} of {name}"

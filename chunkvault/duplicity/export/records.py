@@ -54,6 +54,7 @@ class Counts:
     sets_incremental: int = 0
     sets_present: int = 0
     sets_too_old: int = 0
+    not_continued: str = ""
     sets: list[str] = field(default_factory=list)
     entries_new: int = 0
     entries_changed: int = 0
@@ -77,6 +78,8 @@ class ExportSummary:
         sets_present: snapshots that were in the archive already.
         sets_too_old: snapshots older than what is in the archive, which can only
             be added to at its end.
+        not_continued: why a new chain had to begin after the one that was there;
+            empty if that was gone on with, or nothing was there.
         sets: times of the sets written, as in the names of files.
         entries_new: paths written that the set before lacks.
         entries_changed: paths written that the set before has otherwise.
@@ -94,6 +97,7 @@ class ExportSummary:
     sets_incremental: int
     sets_present: int
     sets_too_old: int
+    not_continued: str
     sets: tuple[str, ...]
     entries_new: int
     entries_changed: int

@@ -7,9 +7,10 @@ from chunkvault.duplicity.export.changes import Change, walk_changes
 from chunkvault.duplicity.export.file_data import ChunkSource, read_ahead
 from chunkvault.duplicity.export.files import FilePlan, plan_file
 from chunkvault.duplicity.export.losses import count_losses
-from chunkvault.duplicity.export.plan import SetPlan, root_of
+from chunkvault.duplicity.export.plan import SetPlan
 from chunkvault.duplicity.export.records import Counts
 from chunkvault.duplicity.export.set_writer import SetWriter
+from chunkvault.duplicity.export.source import root_of
 from chunkvault.duplicity.own_records import encode_own_records
 from chunkvault.errors import DamageError
 from chunkvault.format.content import ChunkRef

@@ -1,17 +1,21 @@
 """Write one backup set: volumes, signatures, manifest, in one pass.
 
-The order in which files get their names is duplicity's own: the volumes one by one,
-the signatures, the manifest. With the manifest the set is complete; before it
-duplicity knows that something is missing.
+The volumes get their names one by one. Of what comes then the order matters to who is
+killed between two of them. A full set has its signatures before its manifest, as
+duplicity does it: signatures alone are passed over. An increment has its manifest
+first: for signatures alone, which begin where a chain ends, duplicity would neither
+continue the chain nor clean them up, while a newest increment without signatures is
+to it not there yet.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 from chunkvault.duplicity.export.archive_writer import ArchiveWriter, OutputFile
+from chunkvault.duplicity.export.signature_writer import SetTimes, SignatureWriter
 from chunkvault.duplicity.manifest import (
     Manifest,
     VolumeRecord,
@@ -19,7 +23,6 @@ from chunkvault.duplicity.manifest import (
     encode_manifest,
 )
 from chunkvault.duplicity.names import FileKind, FileName
-from chunkvault.duplicity.signature import NULL_SIGNATURE
 from chunkvault.duplicity.tar_writer import (
     deleted_header,
     end_of_archive,
@@ -29,7 +32,7 @@ from chunkvault.duplicity.tar_writer import (
 from chunkvault.errors import RepositoryBusy
 from chunkvault.format.node import Node, NodeKind
 
-__all__ = ["SetTimes", "SetWriter"]
+__all__ = ["SetWriter"]
 
 _LEAST_PIECE_BYTES = 64 << 10
 _MOST_PIECE_BYTES = 1 << 20
@@ -38,16 +41,7 @@ _MARGIN_BYTES = 64 << 10
 _MAX_LIST_BYTES = 32 << 20
 """The list of files stands in front of the volumes, so it is held in memory."""
 
-_SIGNATURE_BLOCK = NULL_SIGNATURE + padding(len(NULL_SIGNATURE))
-
 Records = Sequence[tuple[bytes, bytes]]
-
-
-class SetTimes(NamedTuple):
-    """Between which times a set lies: the one before it (None for a full), its own."""
-
-    start: int | None
-    end: int
 
 
 class SetWriter:
@@ -78,12 +72,10 @@ class SetWriter:
         self._changes = _ChangeList()
         self._volume_stack = ExitStack()
         self._volume: _OpenVolume | None = None
-        self._stack = ExitStack()
-        self._signatures: OutputFile | None = None
+        self._signatures = SignatureWriter(archive, times)
 
     def __enter__(self) -> Self:
-        file = self._archive.create(self._name(FileKind.SIGNATURES))
-        self._signatures = self._stack.enter_context(file)
+        self._signatures.__enter__()
         return self
 
     def __exit__(
@@ -93,20 +85,17 @@ class SetWriter:
         trace: TracebackType | None,
     ) -> None:
         # What is still open was not finished: it must not get its name.
-        error = error or _NotFinishedError()
+        failure = error or _NotFinishedError()
         with suppress(_NotFinishedError):
-            self._volume_stack.__exit__(type(error), error, trace)
-        with suppress(_NotFinishedError):
-            self._stack.__exit__(type(error), error, trace)
+            self._volume_stack.__exit__(type(failure), failure, trace)
+        self._signatures.__exit__(kind, error, trace)
 
     def add_object(self, path: bytes, node: Node, own: Records = ()) -> None:
         """A directory, link, pipe or device."""
         slash = b"/" if node.kind == NodeKind.DIRECTORY else b""
         name = b"snapshot/" + (path or b".") + slash
         self._member(path, node_header(name, node, 0, own))
-        assert self._signatures is not None, "the set is open"
-        name = b"snapshot/" + path + (slash if path else b"")
-        self._signatures.write(node_header(name, node, 0))
+        self._signatures.add_object(path, node)
 
     def add_file(
         self,
@@ -136,17 +125,13 @@ class SetWriter:
             self._data_member(path, b"%b/%b" % (kind, path), node, first, own)
         else:
             self._add_pieces(path, kind, node, (first, second, pieces), own)
-        assert self._signatures is not None, "the set is open"
-        header = node_header(b"signature/" + path, node, len(NULL_SIGNATURE))
-        self._signatures.write(header + _SIGNATURE_BLOCK)
+        self._signatures.add_file(path, node)
         self._changes.add("changed" if was_file else "new", path or b".")
 
     def add_deleted(self, path: bytes, *, was_file: bool) -> None:
         """Something is gone; what was below it is told of one by one."""
-        header = deleted_header(b"deleted/" + path)
-        self._member(path, header)
-        assert self._signatures is not None, "the set is open"
-        self._signatures.write(header)
+        self._member(path, deleted_header(b"deleted/" + path))
+        self._signatures.add_deleted(path)
         if was_file:
             self._changes.add("deleted", path)
 
@@ -163,11 +148,14 @@ class SetWriter:
         if self._volume is None and not self.volumes:
             self._open_volume(b"", None)
         self._close_volume()
-        assert self._signatures is not None, "the set is open"
-        self._signatures.write(end_of_archive(self._signatures.plain_bytes))
-        self._stack.close()
-        self._finished(self._signatures)
+        if self._times.start is None:
+            self._finished(self._signatures.finish())
         self._require_files()
+        self._write_manifest(manifest)
+        if self._times.start is not None:
+            self._finished(self._signatures.finish())
+
+    def _write_manifest(self, manifest: Manifest) -> None:
         text = encode_manifest(
             replace(manifest, volumes=tuple(self.volumes)),
             self._changes.lines,

@@ -37,6 +37,19 @@ def test_export_says_what_it_wrote_and_again_that_it_is_there(program, tmp_path)
     assert "0 full, 0 incremental, 2 there already" in again.stdout
 
 
+def test_new_chain_behind_a_backup_of_duplicity_is_told_in_a_line(program, tmp_path):
+    options = ("--no-encryption", "--no-compression")
+    export(program, tmp_path / "a", "--snapshot", "latest~1", *options)
+    for path in list((tmp_path / "a").iterdir()):
+        lines = path.read_bytes().splitlines(keepends=True)
+        if "manifest" in path.name:  # as duplicity would write it
+            path.write_bytes(b"".join(one for one in lines if one[:8] != b"Snapshot"))
+    done = export(program, tmp_path / "a", *options)
+    assert done.returncode == 0, done.stderr
+    line = "note      a new chain begins: duplicity has written its newest backup\n"
+    assert line in done.stdout
+
+
 def test_latest_snapshot_is_exported_unless_others_are_named(program, tmp_path):
     done = export(program, tmp_path / "a", "--no-encryption", "--json")
     assert json.loads(done.stdout.splitlines()[-1])["sets_full"] == 1

@@ -453,6 +453,47 @@ def test_archive_of_another_source_is_refused(source, place, tmp_path):
     assert files_in(place) == before
 
 
+def add_foreign_set(place, start, end, folder=b"/elsewhere"):
+    """As duplicity would, from another folder; what is in it is of no matter."""
+    kind = f"inc.{start}.to" if start else "full"
+    text = b"Hostname other\nLocaldir %b\nVolume 1:\n  StartingPath .\n" % folder
+    text += b"  EndingPath .\n  Hash SHA1 %b\n" % (b"0" * 40)
+    (place / f"duplicity-{kind}.{end}.manifest").write_bytes(text)
+    (place / f"duplicity-{kind}.{end}.vol1.difftar").write_bytes(bytes(10240))
+
+
+@pytest.mark.parametrize("start", ["20231114T221330Z", None])
+def test_new_chain_begins_behind_what_duplicity_has_added(source, place, start):
+    repository = history(source, 4)
+    export_to(place, repository, snapshots=tuple(snapshots_of(repository)[:2]))
+    add_foreign_set(place, start, "20231114T221345Z")
+    before = files_in(place)
+    planned = export_to(place, repository, dry_run=True)
+    summary = export_to(place, repository)
+    assert summary.not_continued == "duplicity has written its newest backup"
+    assert planned.not_continued == summary.not_continued
+    assert summary.sets == ("20231114T221350Z",)
+    assert (summary.sets_full, summary.sets_too_old) == (1, 1)
+    assert before.items() <= files_in(place).items()
+
+
+def test_nothing_comes_to_lie_before_increments_that_continue_nothing(source, place):
+    repository = history(source, 5)
+    export_to(place, repository, snapshots=tuple(snapshots_of(repository)[:1]))
+    add_foreign_set(place, "20231114T221325Z", "20231114T221345Z")
+    summary = export_to(place, repository)
+    assert "lost what they build on" in summary.not_continued
+    assert summary.sets == ("20231114T221350Z", "20231114T221400Z")
+    assert (summary.sets_full, summary.sets_too_old) == (1, 2)
+
+
+def test_archive_of_another_source_by_duplicity_alone_is_refused(source, place):
+    place.mkdir()
+    add_foreign_set(place, None, "20231114T221310Z")
+    with pytest.raises(SafetyStop, match="/elsewhere of other"):
+        export_to(place, history(source, 1))
+
+
 def test_snapshots_of_several_sources_are_refused(source, place):
     repository = history(source, 1)
     back_up(repository, source / "d", at=50)

@@ -513,9 +513,19 @@ def test_smime_is_refused_with_a_sentence(archive):
 
 def test_a_folder_without_an_archive_is_told(archive):
     archive.mkdir()
-    (archive / "letter.txt").write_text("hello")
-    with pytest.raises(ChunkvaultError, match="no archive"):
+    with pytest.raises(ChunkvaultError, match="no archive") as empty:
         imported(archive)
+    assert "no files" in empty.value.hint
+    (archive / "letter.txt").write_text("hello")
+    with pytest.raises(ChunkvaultError, match="no archive") as other:
+        imported(archive)
+    assert "--file-prefix" in other.value.hint
+
+
+def test_a_folder_that_does_not_exist_is_told(archive):
+    with pytest.raises(ChunkvaultError, match="there is no folder") as told:
+        imported(archive)
+    assert "prefix" not in told.value.hint
 
 
 def test_damage_of_the_repository_is_not_taken_for_one_of_the_archive(archive):
