@@ -18,6 +18,7 @@ from chunkvault.cli.memory import (
     remember_habits,
     remember_names,
 )
+from chunkvault.cli.notes import SealedNotes
 from chunkvault.cli.output import Output, printable
 from chunkvault.cli.process import (
     INTERRUPTION,
@@ -136,6 +137,7 @@ class Context:
         from chunkvault.backends.pace import Pace
 
         settings, clock = self.settings, SystemClock(INTERRUPTION)
+        directory = settings.cache_directory
         return StorageOptions(
             connections=settings.connections,
             environment=settings.environment,
@@ -143,6 +145,7 @@ class Context:
             download_pace=Pace(settings.download_rate, clock),
             clock=clock,
             habits=recall_habits(settings),
+            notes=None if directory is None else SealedNotes(directory + b"/notes"),
             tell=self._tell,
         )
 
