@@ -30,14 +30,17 @@ def look_ahead(
     *,
     writes: bool,
     connections: int,
+    contents: bool = True,
 ) -> ForeseeingBackend:
-    """The backend, with the first requests of a backup or a restore under way.
+    """The backend, with the first requests of a command under way.
 
     Args:
         backend: where the repository is.
         known: what this machine remembers, which makes some requests needless.
         writes: a backup follows; otherwise something is read from a snapshot.
         connections: requests that may be under way at once.
+        contents: of what is read, contents of files are wanted, too; for snapshots
+            and trees alone the index is not asked.
     """
     ahead = ForeseeingBackend(backend, connections)
     if known is not None and writes and _is_small(known):
@@ -54,7 +57,7 @@ def look_ahead(
     ahead.foresee_list(names.SNAPSHOTS)
     if writes:
         ahead.foresee_list(names.INDEX, lambda runs: _foresee_volumes(ahead, runs))
-    elif known is None:
+    elif known is None and contents:
         ahead.foresee_list(names.INDEX, lambda runs: _foresee_runs(ahead, runs))
     return ahead
 

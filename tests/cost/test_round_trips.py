@@ -11,6 +11,7 @@ import pytest
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.repository import look_ahead, open_repository
 from chunkvault.snapshots.catalog import Catalog
+from chunkvault.snapshots.tree_reader import TreeReader
 from tests.support.builders import (
     KEY,
     back_up,
@@ -84,6 +85,7 @@ def kinds_of(recording):
 
 
 COLD = in_round("get config", "list keys", "list snapshots", "list index")
+BROWSED = in_round("get config", "list keys", "list snapshots")
 READING = in_round("get keys", "get index")
 VOLUMES = in_round("get keys", "list chunks", "list trees")
 KNOWN = {("get", "keys"), ("list", "")}
@@ -116,6 +118,17 @@ def test_a_whole_restore_reads_content_after_four_round_trips(objects, tmp_path)
     # Of the small trees of this test several frames follow each other.
     assert set(folders[:content]) == {"snapshots", "trees"}
     assert {*folders[content:]} == {"chunks"}
+
+
+def test_who_looks_at_snapshots_asks_at_once_and_for_no_index(objects):
+    backend = RoundsBackend(MemoryBackend(objects), BROWSED, in_round("get keys"))
+    ahead = look_ahead(backend, None, writes=False, contents=False, connections=5)
+    with open_repository(ahead, KEY, connections=5) as repository:
+        snapshot = Catalog(repository).find()
+        nodes = TreeReader(repository.reader).walk(snapshot.snapshot.tree)
+        assert len(list(nodes)) > 9
+    folders = {name.partition("/")[0] for _, name in backend.later}
+    assert folders == {"snapshots", "trees"}
 
 
 def test_a_backup_begins_after_two_round_trips_and_ends_with_three(objects, source):
