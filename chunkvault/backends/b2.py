@@ -139,7 +139,7 @@ class B2Backend:
             self._client.ask(what, "delete_file_version", file_id, key)
 
     def close(self) -> None:
-        """Forget the authorisation, and close all connections."""
+        """Close all connections."""
         self._client.close()
 
     def upkeep(self) -> Upkeep:

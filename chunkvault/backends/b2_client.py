@@ -1,26 +1,26 @@
-"""Who we are at Backblaze, and where the bucket is: found out at the first request.
+"""Requests to one bucket at Backblaze.
 
-The SDK is loaded then, too.
+The SDK is loaded with the first one, and who we are is found out then, or recalled.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import datetime
 from json import JSONDecodeError
 from threading import Lock
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from chunkvault.backends.b2_failures import KEY_HINT, b2_error
+from chunkvault.backends.b2_authorisation import Authorisation, Authoriser
+from chunkvault.backends.b2_failures import PastTheEnd, b2_error
 from chunkvault.backends.options import StorageOptions
 from chunkvault.errors import (
-    AccessDenied,
     BackendError,
+    ObjectNotFound,
     StorageUnreachable,
     UsageError,
 )
 
 if TYPE_CHECKING:
-    from b2sdk.v3 import B2Session
     from requests import Response
 
 __all__ = ["Answer", "B2Client"]
@@ -28,13 +28,7 @@ __all__ = ["Answer", "B2Client"]
 Answer = dict[str, Any]
 """What an operation returns, as Backblaze's documents list it."""
 
-_Connected = tuple["B2Session", str]
-"""An authorisation that renews itself, and the bucket's id."""
-
 _Result = TypeVar("_Result")
-
-_REALM_VARIABLE = "B2_ENVIRONMENT"
-"""The b2 command line tool's own variable for another server than Backblaze's."""
 
 
 class B2Client:
@@ -42,9 +36,9 @@ class B2Client:
 
     def __init__(self, bucket: str, prefix: str, options: StorageOptions) -> None:
         self._bucket = bucket
-        self._prefix = prefix
-        self._options = options
-        self._connected: _Connected | None = None
+        self._authoriser = Authoriser(bucket, prefix, options, str(self))
+        self._may_recall = True
+        self._connected: Authorisation | None = None
         self._lock = Lock()
 
     def __str__(self) -> str:
@@ -56,7 +50,7 @@ class B2Client:
         Raises:
             BackendError: the key is not known, or not for this bucket.
         """
-        return self._run(what, lambda connected: connected[1])
+        return self._run(what, lambda connected: connected.bucket_id)
 
     def ask(self, what: str, operation: str, *arguments: object) -> Answer:
         """Make a request.
@@ -70,8 +64,8 @@ class B2Client:
             BackendError: it failed.
         """
 
-        def call(connected: _Connected) -> Answer:
-            answer: Answer = getattr(connected[0], operation)(*arguments)
+        def call(connected: Authorisation) -> Answer:
+            answer: Answer = getattr(connected.session, operation)(*arguments)
             return answer
 
         return self._run(what, call)
@@ -85,8 +79,8 @@ class B2Client:
             BackendError: it failed.
         """
 
-        def call(connected: _Connected) -> AbstractContextManager["Response"]:
-            session = connected[0]
+        def call(connected: Authorisation) -> AbstractContextManager["Response"]:
+            session = connected.session
             url = session.get_download_url_by_name(self._bucket, key)
             answer: AbstractContextManager[Response] = session.download_file_from_url(
                 url, range_=span
@@ -102,17 +96,18 @@ class B2Client:
             connected = self._connected
         if connected is None:
             return None
-        said: datetime | None = connected[0].raw_api.b2_http.session.server_time
+        said: datetime | None = connected.session.raw_api.b2_http.session.server_time
         return said
 
     def close(self) -> None:
-        """Forget the authorisation, and close all connections."""
+        """Keep the authorisation for the next command, and close all connections."""
         with self._lock:
             connected, self._connected = self._connected, None
         if connected is not None:
-            connected[0].raw_api.b2_http.session.close()
+            self._authoriser.remember(connected)
+            connected.session.raw_api.b2_http.session.close()
 
-    def _run(self, what: str, call: Callable[[_Connected], _Result]) -> _Result:
+    def _run(self, what: str, call: Callable[[Authorisation], _Result]) -> _Result:
         try:
             from chunkvault.backends.b2_session import B2Error  # noqa: PLC0415 - 0.2 s
         except ImportError as error:
@@ -123,52 +118,31 @@ class B2Client:
         try:
             return call(self._connect())
         except JSONDecodeError as error:  # a page of something in between, perhaps
-            raise StorageUnreachable(
+            failure: BackendError = StorageUnreachable(
                 f"could not {what}: what answered does not speak B2 ({self})"
-            ) from error
+            )
+            cause: Exception = error
         except (B2Error, OSError) as error:
-            raise b2_error(error, what, str(self)) from error
+            failure, cause = b2_error(error, what, str(self)), error
+        if self._doubts(failure) and not isinstance(failure, StorageUnreachable):
+            failure = StorageUnreachable(str(failure))  # with a new one it may work
+        raise failure from cause
 
-    def _connect(self) -> _Connected:
+    def _connect(self) -> Authorisation:
         with self._lock:
+            recalled = self._authoriser.recall() if self._may_recall else None
+            self._may_recall = False
             if self._connected is None:
-                self._connected = self._authorise()
+                self._connected = recalled or self._authoriser.ask()
             return self._connected
 
-    def _authorise(self) -> _Connected:
-        from chunkvault.backends.b2_session import connect  # noqa: PLC0415 - 0.2 s
-
-        environment = self._options.environment
-        realm = environment.get(_REALM_VARIABLE) or "production"
-        try:
-            session = connect(environment, realm, self._options.traffic)
-        except KeyError as error:
-            raise AccessDenied(
-                f"no key for the {self}: {error.args[0]} is not set", hint=KEY_HINT
-            ) from error
-        allowed = session.account_info.get_allowed()
-        if not self._prefix.startswith(allowed.get("namePrefix") or ""):
-            raise AccessDenied(
-                f"the key is restricted to other names of the {self}",
-                hint=f"the location must begin with {allowed['namePrefix']!r}",
-            )
-        return session, self._find(session, allowed)
-
-    def _find(self, session: "B2Session", allowed: Mapping[str, Any]) -> str:
-        """The bucket's id, which the key itself tells if it is restricted to it."""
-        buckets = allowed.get("buckets")
-        if buckets is None:
-            account = session.account_info.get_account_id()
-            answer = session.list_buckets(account, bucket_name=self._bucket)
-            found = answer["buckets"]
-            ids = {bucket["bucketName"]: bucket["bucketId"] for bucket in found}
-        else:
-            ids = {bucket["name"]: bucket["id"] for bucket in buckets}
-        if self._bucket in ids:
-            return str(ids[self._bucket])
-        if buckets is not None:
-            raise AccessDenied(f"the key is not for the {self}", hint=KEY_HINT)
-        raise BackendError(
-            f"there is no {self}",
-            hint="create it with Backblaze's tools, or check its name",
-        )
+    def _doubts(self, failure: BackendError) -> bool:
+        """Whether the blame may be on what was recalled: it is forgotten then."""
+        is_answer = isinstance(failure, (ObjectNotFound, PastTheEnd))
+        with self._lock:
+            connected = self._connected
+            if is_answer or connected is None or not connected.is_recalled:
+                return False
+            self._connected = None
+            connected.session.raw_api.b2_http.session.close()
+            return True

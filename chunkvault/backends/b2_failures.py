@@ -16,6 +16,7 @@ _MAY_NOT_HINT = (
     " bucket and prefix"
 )
 _KINDS: dict[str, type[BackendError]] = {
+    "BucketIdNotFound": BackendError,  # deleted, and perhaps made again
     "FileNotPresent": ObjectNotFound,
     "ResourceNotFound": ObjectNotFound,
     "CapExceeded": StorageFull,

@@ -1,7 +1,7 @@
 """Backblaze's own protocol through b2sdk: who we are, and each request once.
 
-The authorisation stays in memory: b2sdk's file of accounts would hold the key in
-the clear. It renews an authorisation or an upload URL that has expired by itself.
+b2sdk's file of accounts is not used: it would hold the key in the clear. It renews
+an authorisation or an upload URL that has expired by itself.
 Its patience is taken from it, because `chunkvault.backends.retrying` has its own:
 b2sdk hands every request to a session of `requests`, and ours does not come back
 with an answer that would be worth another attempt, but raises.
@@ -9,6 +9,7 @@ with an answer that would be worth another attempt, but raises.
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from b2sdk.v3 import B2HttpApiConfig, B2Session, InMemoryAccountInfo
 from b2sdk.v3.exception import B2Error
@@ -17,7 +18,14 @@ from requests import PreparedRequest, RequestException, Response, Session
 from chunkvault.backends.traffic import Traffic
 from chunkvault.backends.upkeep import server_time
 
-__all__ = ["B2Error", "NoAnswer", "RequestException", "connect"]
+__all__ = [
+    "B2Error",
+    "NoAnswer",
+    "RequestException",
+    "authorisation_of",
+    "connect",
+    "resume",
+]
 
 _TIMEOUTS_S = (15, 60)
 _KINDS = {
@@ -85,14 +93,55 @@ def connect(environment: Mapping[str, str], realm: str, traffic: Traffic) -> B2S
     """
     key_id = environment["B2_APPLICATION_KEY_ID"]
     key = environment["B2_APPLICATION_KEY"]
+    session = _new_session(traffic)
+    session.authorize_account(realm, key_id, key)
+    return session
+
+
+def resume(
+    fields: Mapping[str, Any],
+    environment: Mapping[str, str],
+    realm: str,
+    traffic: Traffic,
+) -> B2Session:
+    """Go on with what `authorisation_of` told; nothing is asked.
+
+    Raises:
+        KeyError: there is no key.
+        TypeError: these are not the fields.
+    """
+    session = _new_session(traffic)
+    session.account_info.set_auth_data(
+        realm=realm,
+        application_key_id=environment["B2_APPLICATION_KEY_ID"],
+        application_key=environment["B2_APPLICATION_KEY"],
+        **fields,
+    )
+    return session
+
+
+def authorisation_of(session: B2Session) -> dict[str, Any]:
+    """All that the server told at the authorisation, without the key."""
+    info = session.account_info
+    return {
+        "account_id": info.get_account_id(),
+        "auth_token": info.get_account_auth_token(),
+        "api_url": info.get_api_url(),
+        "download_url": info.get_download_url(),
+        "recommended_part_size": info.get_recommended_part_size(),
+        "absolute_minimum_part_size": info.get_absolute_minimum_part_size(),
+        "s3_api_url": info.get_s3_api_url(),
+        "allowed": info.get_allowed(),
+    }
+
+
+def _new_session(traffic: Traffic) -> B2Session:
     config = B2HttpApiConfig(
         http_session_factory=lambda: _OneAttempt(traffic),
         install_clock_skew_hook=False,  # signatures of B2 do not depend on the time
         user_agent_append="chunkvault",
     )
-    session = B2Session(InMemoryAccountInfo(), api_config=config)
-    session.authorize_account(realm, key_id, key)
-    return session
+    return B2Session(InMemoryAccountInfo(), api_config=config)
 
 
 def _kind(request: PreparedRequest) -> str:

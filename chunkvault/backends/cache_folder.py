@@ -93,12 +93,6 @@ class CacheFolder:
         with suppress(FileNotFoundError):
             os.utime(_file_name(name), dir_fd=self._descriptor, follow_symlinks=False)
 
-    def names(self) -> Iterator[str]:
-        """The names of all objects that are kept."""
-        for _, _, file_name in self._files():
-            if not file_name.startswith("."):
-                yield file_name.replace(",", "/")
-
     def close(self) -> None:
         """Close the directory. The folder is not used afterwards."""
         os.close(self._descriptor)

@@ -6,6 +6,7 @@ cost one. Who asks later gets the answer, or waits for it.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import chain, islice
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -16,7 +17,11 @@ __all__ = ["ForeseeingBackend"]
 _PAGE = 1000
 """Names that are listed ahead: one request at most stores."""
 
-_Lines = tuple[list[ObjectInfo], Iterator[ObjectInfo]]
+_MOST_AT_ONCE = 20 * _PAGE
+"""Names that are kept of a listing of everything."""
+
+_Page = list[ObjectInfo]
+_Lines = tuple[_Page, Iterator[ObjectInfo]]
 
 
 class ForeseeingBackend:
@@ -32,6 +37,7 @@ class ForeseeingBackend:
         self._inner = inner
         self._gets: Errands[bytes] = Errands(threads)
         self._lists: Errands[_Lines] = Errands(threads)
+        self._everything: Errands[_Page | None] = Errands(1)
 
     def foresee(self, name: str) -> None:
         """This object will be read whole."""
@@ -45,13 +51,29 @@ class ForeseeingBackend:
         """These names will be listed; ``then`` is told the first page of them."""
 
         def look() -> _Lines:
-            lines = iter(self._inner.list(prefix))
-            page = list(islice(lines, _PAGE))
+            page, lines = self._first_page(prefix)
             if then is not None:
                 then(page)
             return page, lines
 
         self._lists.begin(prefix, look)
+
+    def foresee_lists(self, prefixes: Sequence[str]) -> None:
+        """All of these names will be listed: one listing of everything has them.
+
+        Of a store with far more names than expected they are listed one by one.
+        """
+        self._everything.begin("", self._list_everything)
+        listed = self._everything.take("")
+
+        def look(prefix: str) -> _Lines:
+            lines = listed() if listed is not None else None
+            if lines is None:
+                return self._first_page(prefix)
+            return [info for info in lines if info.name.startswith(prefix)], iter(())
+
+        for prefix in prefixes:
+            self._lists.begin(prefix, partial(look, prefix))
 
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Store the object."""
@@ -80,9 +102,18 @@ class ForeseeingBackend:
 
     def close(self) -> None:
         """Wait for what is under way, and close the inner backend."""
+        self._everything.close()
         self._lists.close()
         self._gets.close()
         self._inner.close()
+
+    def _first_page(self, prefix: str) -> _Lines:
+        lines = iter(self._inner.list(prefix))
+        return list(islice(lines, _PAGE)), lines
+
+    def _list_everything(self) -> _Page | None:
+        lines = list(islice(self._inner.list(""), _MOST_AT_ONCE + 1))
+        return lines if len(lines) <= _MOST_AT_ONCE else None
 
     def _forget(self, name: str) -> None:
         self._gets.take(name)

@@ -28,7 +28,7 @@ from chunkvault.backends.local import LocalBackend
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.retrying import RetryingBackend
-from chunkvault.errors import UsageError
+from chunkvault.errors import RepositoryNotFound, UsageError
 
 __all__ = ["OpenLocation", "describe", "is_remote", "lies_in", "open_backend"]
 
@@ -60,7 +60,7 @@ _memory_lock = Lock()
 
 
 def open_backend(location: str, options: StorageOptions | None = None) -> Backend:
-    """Open the backend at a location; nothing is created, read or connected yet.
+    """Open the backend at a location; nothing is created or connected yet.
 
     A relative path counts from the working directory at the time of each use,
     so callers make it absolute first. A store somewhere else comes with limits,
@@ -69,6 +69,7 @@ def open_backend(location: str, options: StorageOptions | None = None) -> Backen
     Raises:
         UsageError: the location makes no sense, or names a kind of storage
             that this version does not know.
+        RepositoryNotFound: it is a file on the local disk.
     """
     directory = _directory_of(location)
     if directory is not None:
@@ -106,6 +107,12 @@ def _open_directory(path: bytes) -> LocalBackend:
         raise UsageError(
             "the location of the repository is empty or not a path",
             hint="give a folder, as in '-r /mnt/backup/repository'",
+        )
+    if os.path.exists(path) and not os.path.isdir(path):
+        shown = os.fsdecode(path)
+        raise RepositoryNotFound(
+            f"{shown} is a file, not a folder",
+            hint=f"name the folder that it lies in: {os.path.dirname(shown) or '.'}",
         )
     return LocalBackend(path)
 

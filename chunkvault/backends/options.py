@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from chunkvault.backends.clock import Clock, SystemClock
 from chunkvault.backends.habits import Habits
+from chunkvault.backends.notes import Notes
 from chunkvault.backends.pace import Pace
 from chunkvault.backends.traffic import Traffic
 
@@ -29,6 +30,8 @@ class StorageOptions:
         clock: for those who wait until a store answers again.
         habits: what is known about stores, and takes what is found out; None where
             nothing is remembered, and finding out would not pay.
+        notes: what a store has told, for the next command; None where nothing may
+            be kept.
         tell: takes a sentence for people, such as that a store does not answer.
     """
 
@@ -39,4 +42,5 @@ class StorageOptions:
     download_pace: Pace = field(default_factory=Pace)
     clock: Clock = field(default_factory=SystemClock)
     habits: Habits | None = None
+    notes: Notes | None = field(default=None, repr=False)
     tell: Callable[[str], None] = _tell_nobody

@@ -70,8 +70,9 @@ class RcloneBackend:
         self._options = options
         self._traffic = options.traffic
         self._process: RcloneProcess | None = None
-        self._writes_whole = False
+        self._writes_whole: bool | None = None  # not known yet
         self._lock = Lock()
+        self._learning = Lock()
         self._names = _Turns()
         self._objects = ConnectionPool(
             lambda: self._connect(is_control=False), options.connections
@@ -87,7 +88,7 @@ class RcloneBackend:
         content = memoryview(data).cast("B")
         with self._names.turn(name):
             process = self._running()
-            if self._writes_whole:
+            if self._is_whole_or_absent():
                 self._upload(process, name, name, content)
             else:
                 self._upload_and_rename(process, name, content)
@@ -162,10 +163,17 @@ class RcloneBackend:
                 self._process = None
             process = RcloneProcess(self._remote, self._options.environment, self.store)
             self._process = process
-        features = self._command("other", "fsinfo", "").get("Features")
-        known = features if isinstance(features, dict) else {}
-        self._writes_whole = bool(known.get("BucketBased") or not known.get("Move"))
         return process
+
+    def _is_whole_or_absent(self) -> bool:
+        """Whether an upload that breaks leaves nothing; asked before the first one."""
+        with self._learning:
+            if self._writes_whole is None:
+                features = self._command("other", "fsinfo", "").get("Features")
+                known = features if isinstance(features, dict) else {}
+                is_whole = known.get("BucketBased") or not known.get("Move")
+                self._writes_whole = bool(is_whole)
+        return self._writes_whole
 
     def _connect(self, *, is_control: bool) -> PlainHttpConnection:
         process = self._process
@@ -233,9 +241,7 @@ class RcloneBackend:
         self, kind: str, verb: str, name: str, **more: object
     ) -> dict[str, Any]:
         """Have the remote control do something; {} if there is nothing of the name."""
-        process = self._process if verb == "fsinfo" else self._running()
-        if process is None:
-            raise StorageUnreachable(f"rclone has ended for {self.store}")
+        process = self._running()
         arguments = {"fs": process.remote, "remote": name, **more}
         headers = {**process.authorization, "Content-Type": "application/json"}
         self._traffic.count(kind)

@@ -23,7 +23,7 @@ from chunkvault.backends.connection_pool import ConnectionPool
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.sftp_client import SftpClient, StatusError
 from chunkvault.backends.sftp_files import read_file, remove_file, store_file
-from chunkvault.backends.sftp_listing import FOLDERS_AT_ONCE, list_folders
+from chunkvault.backends.sftp_listing import folders_at_once, list_folders
 from chunkvault.backends.sftp_replies import NameEntry, Status
 from chunkvault.backends.sftp_requests import Kind, encode_string
 from chunkvault.backends.sftp_upkeep import (
@@ -32,7 +32,7 @@ from chunkvault.backends.sftp_upkeep import (
     join_name,
     temporary_name,
 )
-from chunkvault.backends.ssh_channel import STALL_S, SshChannel
+from chunkvault.backends.ssh_channel import SshChannel
 from chunkvault.backends.ssh_failures import tidy
 from chunkvault.backends.upkeep import Upkeep, is_abandoned
 from chunkvault.errors import (
@@ -103,13 +103,10 @@ def open_location(location: str, options: StorageOptions) -> "SftpBackend":
 class SftpBackend:
     """Objects as files below a folder, which the first `put` creates."""
 
-    def __init__(
-        self, target: _Target, options: StorageOptions, stall_s: float = STALL_S
-    ) -> None:
+    def __init__(self, target: _Target, options: StorageOptions) -> None:
         self.store = target.store
         self._target = target
         self._options = options
-        self._stall_s = stall_s
         self._pool = ConnectionPool(self._connect, options.connections)
         self._lock = Lock()
         self._lost: set[bytes] = set()  # temporary files of ours without a connection
@@ -161,7 +158,7 @@ class SftpBackend:
 
     def _connect(self) -> SftpClient:
         channel = SshChannel(
-            self._target.command, self._options.environment, self.store, self._stall_s
+            self._target.command, self._options.environment, self.store
         )
         return SftpClient(channel, self._options.traffic)
 
@@ -193,9 +190,10 @@ class SftpBackend:
         start = prefix.rpartition("/")[0]
         folders = [start] if not start or check_name(start) else []
         while folders:
-            batch, folders = folders[:FOLDERS_AT_ONCE], folders[FOLDERS_AT_ONCE:]
-            paths = [self._path_of(folder) for folder in batch]
-            with self._session("list", batch[0] or self.store) as client:
+            with self._session("list", folders[0] or self.store) as client:
+                limit = folders_at_once(client)
+                batch, folders = folders[:limit], folders[limit:]
+                paths = [self._path_of(folder) for folder in batch]
                 listings = list_folders(client, paths)
             for folder, entries in zip(batch, listings, strict=True):
                 folders += _folders_in(folder, entries, prefix)

@@ -61,21 +61,25 @@ class SftpClient:
     lost or the server does not keep to the protocol. The client is useless then.
 
     Attributes:
-        traffic: where requests are counted, by those who make them.
+        traffic: where requests are counted, by those who make them; coming to an
+            understanding at the start is none.
         read_bytes: the most to be asked for at once.
         write_bytes: the most to be written at once.
+        open_handles: how many may be open at once; 0 if the server does not say.
     """
 
     def __init__(self, channel: SshChannel, traffic: Traffic) -> None:
         """Agree on the version; the channel belongs to the client from now on."""
         self.traffic = traffic
         self.read_bytes = self.write_bytes = _SAFE_BYTES
+        self.open_handles = 0
         self._channel = channel
         self._received = bytearray()
         self._last_id = 0
         self._open_ids: set[int] = set()  # sent, not answered
         self._forgotten: set[int] = set()  # of these, those nobody waits for
         self._replies: dict[int, Reply] = {}
+        self._asked_limits = 0  # number of that request
         self._extensions: Mapping[bytes, bytes] = {}
         self._is_broken = True
         try:
@@ -173,7 +177,7 @@ class SftpClient:
     def end_turn(self) -> bool:
         """Forget what is still due; False if the connection cannot be used again."""
         self._replies.clear()
-        self._forgotten |= self._open_ids
+        self._forgotten |= self._open_ids - {self._asked_limits}
         if not self._is_broken:
             try:
                 self._channel.flush()
@@ -205,25 +209,24 @@ class SftpClient:
 
     def _shake_hands(self) -> None:
         self._channel.send(requests.encode_init())
-        self.traffic.count("other")
         try:
             self._extensions = replies.decode_version(self._next_packet())
         except MalformedPacketError as error:
             raise self.refuse(str(error)) from None
         if self.offers(_LIMITS):
-            self._agree_on_limits()
+            # The answer comes with that to the first question of all: no way there
+            # and back is spent on it.
+            self._asked_limits = self.ask_extension(_LIMITS)
 
-    def _agree_on_limits(self) -> None:
-        self.traffic.count("other")
-        try:
-            reply = self.wait(self.ask_extension(_LIMITS))
-            if not isinstance(reply, replies.ExtendedReply):
-                raise self.refuse("no limits")
-            limits = replies.decode_limits(reply.body)
-        except (StatusError, MalformedPacketError):
+    def _learn_limits(self, reply: Reply) -> None:
+        """Believe an answer that makes sense; without one the safe values stay."""
+        if not isinstance(reply, replies.ExtendedReply):
             return
-        self.read_bytes = _sensible(limits.read_bytes)
-        self.write_bytes = _sensible(limits.write_bytes)
+        with suppress(MalformedPacketError):
+            limits = replies.decode_limits(reply.body)
+            self.read_bytes = _sensible(limits.read_bytes)
+            self.write_bytes = _sensible(limits.write_bytes)
+            self.open_handles = limits.open_handles
 
     def _new_id(self) -> int:
         self._last_id = self._last_id % 0xFFFFFFFF + 1
@@ -244,7 +247,10 @@ class SftpClient:
         if request_id not in self._open_ids:
             raise MalformedPacketError("an answer that nobody asked for")
         self._open_ids.remove(request_id)
-        if request_id in self._forgotten:
+        if request_id == self._asked_limits:
+            self._asked_limits = 0
+            self._learn_limits(reply)
+        elif request_id in self._forgotten:
             self._forgotten.remove(request_id)
         else:
             self._replies[request_id] = reply

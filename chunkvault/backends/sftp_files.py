@@ -1,7 +1,9 @@
 """Whole files over SFTP: stored so that they are there or not, read, removed.
 
 What does not depend on each other is asked for at once, so that over a long line
-storing takes three round trips, reading and removing two, whatever the length.
+storing takes three round trips, reading and removing two, whatever the length. Each
+of the three counts as one request: what an HTTP server does at one request takes
+several here, and nobody bills for them. Folders that have to be made are ``other``.
 A file is written under a hidden name, made durable, linked to its name (which never
 replaces anything), and its folder is made durable. Servers that cannot do one of
 these do what they can: without ``hardlink@openssh.com`` a rename, which by the draft
@@ -80,8 +82,8 @@ def store_file(
     Raises:
         StatusError: ``NO_SPACE`` or ``QUOTA_EXCEEDED`` when it did not fit.
     """
-    upload = _open_upload(client, path, temporary)
     client.traffic.count("put", sent=len(data))
+    upload = _open_upload(client, path, temporary)
     try:
         if upload.is_taken:
             return Stored(is_new=False)
@@ -105,21 +107,18 @@ def read_file(
         StatusError: ``NO_SUCH_FILE`` also for what is not a regular file.
         StorageUnreachable: the file ends before the size that it was said to have.
     """
-    client.traffic.count("head")
-    looking = client.ask(Kind.LSTAT, encode_string(path))
-    opening = _ask_open(client, path, OpenFlag.READ)
-    handle = client.wait_handle(opening)
+    data = b""
     try:
-        attributes = _wait_attributes(client, looking)
-        if not stat.S_ISREG(attributes.permissions or stat.S_IFREG):
-            raise StatusError(Status.NO_SUCH_FILE)
-        if attributes.size is None:
-            raise client.refuse("no size of a file")
-        end = attributes.size if length is None else offset + length
-        data = _read_range(client, handle, offset, min(end, attributes.size))
+        looking = client.ask(Kind.LSTAT, encode_string(path))
+        handle = client.wait_handle(_ask_open(client, path, OpenFlag.READ))
+        try:
+            size = _size_of_file(client, looking)
+            end = size if length is None else min(offset + length, size)
+            data = _read_range(client, handle, offset, end)
+        finally:
+            client.post(Kind.CLOSE, handle)
     finally:
-        client.post(Kind.CLOSE, handle)
-    client.traffic.count("get", received=len(data))
+        client.traffic.count("get", received=len(data))
     return data
 
 
@@ -183,7 +182,6 @@ def _open_upload(client: SftpClient, path: bytes, temporary: bytes) -> _Upload:
 
 def _try_open_upload(client: SftpClient, path: bytes, temporary: bytes) -> _Upload:
     """One round trip: is the name taken, the new file, its folder."""
-    client.traffic.count("head")
     flags = OpenFlag.WRITE | OpenFlag.CREATE | OpenFlag.EXCLUSIVE
     looking = client.ask(Kind.LSTAT, encode_string(path))
     opening = _ask_open(client, temporary, flags, _FILE_MODE)
@@ -226,7 +224,6 @@ def _publish(
     client: SftpClient, temporary: bytes, path: bytes, folder: bytes | None
 ) -> bool:
     """Give a file its name, durably; False if somebody else was first."""
-    client.traffic.count("other")
     if client.offers(HARDLINK):
         linking = client.ask_extension(
             HARDLINK, encode_string(temporary), encode_string(path)
@@ -244,10 +241,8 @@ def _rename(
     client: SftpClient, temporary: bytes, path: bytes, folder: bytes | None
 ) -> bool:
     """For servers and file systems without links; also finds out why one failed."""
-    client.traffic.count("other")
     if _is_there(client, client.ask(Kind.LSTAT, encode_string(path))):
         return False
-    client.traffic.count("other")
     renaming = client.ask(Kind.RENAME, encode_string(temporary), encode_string(path))
     try:
         client.wait_done(renaming)
@@ -344,7 +339,6 @@ def _try_make_folder(client: SftpClient, folder: bytes) -> bool:
 
 def _sync_folder(client: SftpClient, handle: bytes) -> None:
     """Make names durable, and close; a server that cannot is fine."""
-    client.traffic.count("other")
     syncing = client.ask_extension(FSYNC, handle)
     client.post(Kind.CLOSE, handle)
     _is_done(client, syncing)
@@ -384,6 +378,15 @@ def _is_done(client: SftpClient, request: int) -> bool:
     except StatusError:
         return False
     return True
+
+
+def _size_of_file(client: SftpClient, looking: int) -> int:
+    attributes = _wait_attributes(client, looking)
+    if not stat.S_ISREG(attributes.permissions or stat.S_IFREG):
+        raise StatusError(Status.NO_SUCH_FILE)
+    if attributes.size is None:
+        raise client.refuse("no size of a file")
+    return attributes.size
 
 
 def _wait_attributes(client: SftpClient, request: int) -> Attributes:

@@ -1,4 +1,8 @@
-"""Folders listed over SFTP, many at once."""
+"""Folders listed over SFTP, many at once.
+
+As many as the server opens at once count as one request: they take two round trips,
+or more where a folder has more names than the server tells in a few answers.
+"""
 
 import stat
 from collections.abc import Sequence
@@ -14,10 +18,15 @@ from chunkvault.backends.sftp_replies import (
 )
 from chunkvault.backends.sftp_requests import Kind, encode_string
 
-__all__ = ["FOLDERS_AT_ONCE", "list_folders"]
+__all__ = ["folders_at_once", "list_folders"]
 
-FOLDERS_AT_ONCE = 32
-"""How many folders are open at once; OpenSSH permits far more, others 100."""
+_SAFE_FOLDERS = 32
+"""How many folders any server opens at once; some permit 100."""
+
+_MOST_FOLDERS = 600
+"""More than the folders of all volumes; OpenSSH permits about 1,000."""
+
+_SPARE_HANDLES = 16
 
 _PAGES_AT_ONCE = 8
 """How many pages of one folder are asked for before the first has come."""
@@ -48,11 +57,12 @@ def list_folders(client: SftpClient, paths: Sequence[bytes]) -> list[list[NameEn
 
     Args:
         client: the connection.
-        paths: at most `FOLDERS_AT_ONCE`.
+        paths: at most `folders_at_once`.
 
     Raises:
         StatusError: one of them cannot be listed.
     """
+    client.traffic.count("list")
     folders = [
         _Folder(path, client.ask(Kind.OPENDIR, encode_string(path))) for path in paths
     ]
@@ -71,6 +81,11 @@ def list_folders(client: SftpClient, paths: Sequence[bytes]) -> list[list[NameEn
     return [_known(client, folder) for folder in folders]
 
 
+def folders_at_once(client: SftpClient) -> int:
+    """How many folders may be listed at once, as far as the server has said."""
+    return max(_SAFE_FOLDERS, min(client.open_handles - _SPARE_HANDLES, _MOST_FOLDERS))
+
+
 def _open(client: SftpClient, folder: _Folder) -> None:
     try:
         folder.handle = client.wait_handle(folder.opening)
@@ -78,7 +93,6 @@ def _open(client: SftpClient, folder: _Folder) -> None:
         if error.code not in _MISSING:
             raise
         folder.is_at_end = True
-        client.traffic.count("list")
 
 
 def _ask_pages(client: SftpClient, folders: Sequence[_Folder], depth: int) -> None:
@@ -99,7 +113,6 @@ def _take_page(client: SftpClient, folder: _Folder) -> None:
         return
     if not isinstance(reply, NamesReply):
         raise client.refuse("no names in a listing")
-    client.traffic.count("list")
     folder.entries += reply.entries
     if len(folder.entries) > _MAX_ENTRIES:
         raise client.refuse("a listing without end")
@@ -109,8 +122,8 @@ def _known(client: SftpClient, folder: _Folder) -> list[NameEntry]:
     """The entries whose type and size are certain; asks for those that are not."""
     known = [entry for entry in folder.entries if _is_clear(entry.attributes)]
     unclear = [entry for entry in folder.entries if not _is_clear(entry.attributes)]
-    for start in range(0, len(unclear), FOLDERS_AT_ONCE):
-        known += _look_at(client, folder.path, unclear[start : start + FOLDERS_AT_ONCE])
+    for start in range(0, len(unclear), _SAFE_FOLDERS):
+        known += _look_at(client, folder.path, unclear[start : start + _SAFE_FOLDERS])
     return known
 
 

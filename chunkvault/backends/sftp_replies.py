@@ -55,7 +55,6 @@ class Status(IntEnum):
     NO_SUCH_FILE = 2
     PERMISSION_DENIED = 3
     FAILURE = 4
-    BAD_MESSAGE = 5
     NO_CONNECTION = 6
     CONNECTION_LOST = 7
     UNSUPPORTED = 8
@@ -100,11 +99,18 @@ class NameEntry(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """What ``limits@openssh.com`` tells, in bytes; 0 for no limit."""
+    """What ``limits@openssh.com`` tells; 0 for no limit.
 
-    packet_bytes: int
+    Attributes:
+        read_bytes: the most that one request reads.
+        write_bytes: the most that one request writes.
+        open_handles: files and folders that may be open at once; 0 also where
+            the server does not say.
+    """
+
     read_bytes: int
     write_bytes: int
+    open_handles: int
 
 
 class Space(NamedTuple):
@@ -218,7 +224,9 @@ def decode_reply(body: memoryview) -> tuple[int, Reply]:
 def decode_limits(body: bytes) -> Limits:
     """What the extension ``limits@openssh.com`` answers."""
     cursor = _Cursor(memoryview(body))
-    return Limits(cursor.u64(), cursor.u64(), cursor.u64())
+    cursor.u64()  # of a packet: what is read or written in one is less
+    read_bytes, write_bytes = cursor.u64(), cursor.u64()
+    return Limits(read_bytes, write_bytes, cursor.u64() if cursor.left else 0)
 
 
 def decode_space(body: bytes) -> Space:

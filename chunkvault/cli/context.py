@@ -18,6 +18,7 @@ from chunkvault.cli.memory import (
     remember_habits,
     remember_names,
 )
+from chunkvault.cli.notes import SealedNotes
 from chunkvault.cli.output import Output, printable
 from chunkvault.cli.process import (
     INTERRUPTION,
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from chunkvault.duplicity.folder import ArchiveFolder
     from chunkvault.repository import DeviceKey, Passphrase, Recollection, Repository
 
-__all__ = ["Ahead", "Context"]
+__all__ = ["BROWSING", "Ahead", "Context"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -49,10 +50,12 @@ class Ahead:
     Attributes:
         modules: it will load these.
         writes: it takes a snapshot; otherwise it reads one.
+        contents: it reads contents of files, for which the index is needed.
     """
 
     modules: tuple[str, ...] = ()
     writes: bool = False
+    contents: bool = True
 
     @contextmanager
     def loading(self) -> Iterator[None]:
@@ -63,6 +66,10 @@ class Ahead:
             yield
         finally:
             errands.close()
+
+
+BROWSING = Ahead(contents=False)
+"""For commands that look at snapshots and their trees."""
 
 
 class Context:
@@ -136,6 +143,7 @@ class Context:
         from chunkvault.backends.pace import Pace
 
         settings, clock = self.settings, SystemClock(INTERRUPTION)
+        directory = settings.cache_directory
         return StorageOptions(
             connections=settings.connections,
             environment=settings.environment,
@@ -143,6 +151,7 @@ class Context:
             download_pace=Pace(settings.download_rate, clock),
             clock=clock,
             habits=recall_habits(settings),
+            notes=None if directory is None else SealedNotes(directory + b"/notes"),
             tell=self._tell,
         )
 
@@ -231,9 +240,12 @@ class Context:
             if ahead is not None:
                 stack.enter_context(ahead.loading())
                 if is_far:
-                    connections = self.settings.connections
                     source = look_ahead(
-                        source, known, writes=ahead.writes, connections=connections
+                        source,
+                        known,
+                        writes=ahead.writes,
+                        contents=ahead.contents,
+                        connections=self.settings.connections,
                     )
                     stack.callback(source.close)
             with self._naming_location():

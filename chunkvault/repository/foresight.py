@@ -2,7 +2,9 @@
 
 The stretching of the password alone takes longer than all of these requests. None
 is made that would not be made later, with one exception: a backup that turns out
-not to need a listing of volumes has asked for its first page.
+not to need a listing of volumes has asked for its first page. A backup lists nearly
+all there is, so where that is not much one listing of everything takes the place of
+four.
 """
 
 from collections.abc import Sequence
@@ -18,6 +20,9 @@ _SHORT_RUN_BYTES = 256 << 10
 _FEW_VOLUMES_BYTES = 256 << 10
 """With index runs so short there are hardly more volumes than one page lists."""
 
+_FEW_OBJECTS_BYTES = 4 << 20
+"""With index runs so short there are hardly more objects than one page lists."""
+
 
 def look_ahead(
     backend: Backend,
@@ -25,16 +30,25 @@ def look_ahead(
     *,
     writes: bool,
     connections: int,
+    contents: bool = True,
 ) -> ForeseeingBackend:
-    """The backend, with the first requests of a backup or a restore under way.
+    """The backend, with the first requests of a command under way.
 
     Args:
         backend: where the repository is.
         known: what this machine remembers, which makes some requests needless.
         writes: a backup follows; otherwise something is read from a snapshot.
         connections: requests that may be under way at once.
+        contents: of what is read, contents of files are wanted, too; for snapshots
+            and trees alone the index is not asked.
     """
     ahead = ForeseeingBackend(backend, connections)
+    if known is not None and writes and _is_small(known):
+        ahead.foresee(known.slot)
+        ahead.foresee_lists(
+            (names.SNAPSHOTS, names.INDEX, *names.VOLUME_FOLDERS.values())
+        )
+        return ahead
     if known is None:
         ahead.foresee(names.CONFIG)
         ahead.foresee_list(names.KEYS, lambda slots: _foresee_slots(ahead, slots))
@@ -43,9 +57,13 @@ def look_ahead(
     ahead.foresee_list(names.SNAPSHOTS)
     if writes:
         ahead.foresee_list(names.INDEX, lambda runs: _foresee_volumes(ahead, runs))
-    elif known is None:
+    elif known is None and contents:
         ahead.foresee_list(names.INDEX, lambda runs: _foresee_runs(ahead, runs))
     return ahead
+
+
+def _is_small(known: Recollection) -> bool:
+    return sum(run.size for run in known.runs) <= _FEW_OBJECTS_BYTES
 
 
 def _foresee_slots(ahead: ForeseeingBackend, slots: Sequence[ObjectInfo]) -> None:

@@ -11,6 +11,7 @@ import pytest
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.repository import look_ahead, open_repository
 from chunkvault.snapshots.catalog import Catalog
+from chunkvault.snapshots.tree_reader import TreeReader
 from tests.support.builders import (
     KEY,
     back_up,
@@ -84,9 +85,10 @@ def kinds_of(recording):
 
 
 COLD = in_round("get config", "list keys", "list snapshots", "list index")
+BROWSED = in_round("get config", "list keys", "list snapshots")
 READING = in_round("get keys", "get index")
 VOLUMES = in_round("get keys", "list chunks", "list trees")
-KNOWN = in_round("get keys", "list snapshots", "list index")
+KNOWN = {("get", "keys"), ("list", "")}
 
 
 @pytest.fixture
@@ -118,6 +120,17 @@ def test_a_whole_restore_reads_content_after_four_round_trips(objects, tmp_path)
     assert {*folders[content:]} == {"chunks"}
 
 
+def test_who_looks_at_snapshots_asks_at_once_and_for_no_index(objects):
+    backend = RoundsBackend(MemoryBackend(objects), BROWSED, in_round("get keys"))
+    ahead = look_ahead(backend, None, writes=False, contents=False, connections=5)
+    with open_repository(ahead, KEY, connections=5) as repository:
+        snapshot = Catalog(repository).find()
+        nodes = TreeReader(repository.reader).walk(snapshot.snapshot.tree)
+        assert len(list(nodes)) > 9
+    folders = {name.partition("/")[0] for _, name in backend.later}
+    assert folders == {"snapshots", "trees"}
+
+
 def test_a_backup_begins_after_two_round_trips_and_ends_with_three(objects, source):
     write_tree(source, {"new": noise(9_000, 99)})
     backend = RoundsBackend(MemoryBackend(objects), COLD, VOLUMES)
@@ -136,11 +149,10 @@ def test_a_backup_begins_after_two_round_trips_and_ends_with_three(objects, sour
     assert [one for one in asked if one[0] == "list"] == []
 
 
-def test_what_is_remembered_leaves_two_round_trips_to_the_begin(objects, source):
+def test_what_is_remembered_leaves_one_round_trip_to_the_begin(objects, source):
     known = open_small(MemoryBackend(objects))
     list(known.index.runs)
-    volumes = in_round("list chunks", "list trees")
-    backend = RoundsBackend(MemoryBackend(objects), KNOWN, volumes)
+    backend = RoundsBackend(MemoryBackend(objects), KNOWN)
     with opened(backend, writes=True, known=known.recollection) as repository:
         back_up(repository, source, at=2, workers=2)
     assert [one for one in backend.later if one[0] == "list"] == []

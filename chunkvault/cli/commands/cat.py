@@ -3,7 +3,7 @@
 import sys
 from argparse import ArgumentParser, Namespace
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import Ahead, Context
 from chunkvault.cli.snapshot_query import (
     absolute_path,
     add_choice_arguments,
@@ -33,7 +33,7 @@ def run(arguments: Namespace, context: Context) -> int:
     if context.settings.is_json:
         raise UsageError("a file's content cannot be given as JSON")
     path = absolute_path(arguments.path)
-    with context.open_repository() as repository:
+    with context.open_repository(ahead=Ahead()) as repository:
         snapshot = find_snapshot(repository, arguments, context, holding=path)
         for piece in cat(repository, snapshot, path):
             sys.stdout.buffer.write(piece)

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.output import path_fields, printable
 from chunkvault.cli.snapshot_query import absolute_path
 
@@ -39,7 +39,7 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.operations.diff import diff  # brings the repository along
 
     path = None if arguments.path is None else absolute_path(arguments.path)
-    with context.open_repository() as repository:
+    with context.open_repository(ahead=BROWSING) as repository:
         old = _find(repository, arguments.old)
         new = _find(repository, arguments.new)
         differences = diff(repository, old, new, path)

@@ -14,7 +14,7 @@ from chunkvault.cli.archive_options import (
     encryption_options,
     prefixes,
 )
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.output import count, human_duration, human_size
 from chunkvault.cli.snapshot_query import (
     add_several_arguments,
@@ -119,7 +119,7 @@ def run(arguments: Namespace, context: Context) -> int:
     with ExitStack() as stack:
         folder = stack.enter_context(context.open_archive(arguments.destination))
         gpg = _open_gpg(arguments, context, folder)
-        repository = stack.enter_context(context.open_repository())
+        repository = stack.enter_context(context.open_repository(ahead=BROWSING))
         reporter = stack.enter_context(context.reporter(lists_entries=lists_entries))
         from chunkvault.duplicity.export import ExportOptions
 

@@ -4,7 +4,7 @@ import os
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.output import human_size, printable
 from chunkvault.cli.snapshot_query import add_filter_arguments, find_snapshots
 
@@ -37,7 +37,7 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.operations.find import find
 
     is_found = False
-    with context.open_repository() as repository:
+    with context.open_repository(ahead=BROWSING) as repository:
         snapshots = find_snapshots(repository, arguments, context)
         matches = find(repository, snapshots, os.fsencode(arguments.pattern))
         if context.settings.is_json:

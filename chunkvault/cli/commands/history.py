@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.output import human_size, path_fields, printable
 from chunkvault.cli.snapshot_query import (
     absolute_path,
@@ -38,7 +38,7 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.snapshots.history import versions  # brings the repository along
 
     path = absolute_path(arguments.path)
-    with context.open_repository() as repository:
+    with context.open_repository(ahead=BROWSING) as repository:
         snapshots = find_snapshots(repository, arguments, context)
         found = list(versions(repository, snapshots, path))
     if not found:

@@ -4,7 +4,7 @@ from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.output import printable
 from chunkvault.cli.snapshot_query import (
     absolute_path,
@@ -46,7 +46,7 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.operations.listing import list_entries
 
     path = None if arguments.path is None else absolute_path(arguments.path)
-    with context.open_repository() as repository:
+    with context.open_repository(ahead=BROWSING) as repository:
         snapshot = find_snapshot(repository, arguments, context, holding=path)
         entries = list_entries(
             repository, snapshot, path, recursive=arguments.recursive

@@ -3,7 +3,7 @@
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.output import count, human_size, printable
 from chunkvault.cli.snapshot_query import add_filter_arguments, find_snapshots
 
@@ -28,7 +28,7 @@ def run(arguments: Namespace, context: Context) -> int:
     """List them, oldest first."""
     from chunkvault.cli.records import snapshot_fields  # loaded when there is work
 
-    with context.open_repository() as repository:
+    with context.open_repository(ahead=BROWSING) as repository:
         found = find_snapshots(repository, arguments, context)
     if context.settings.is_json:
         context.output.json_array(snapshot_fields(stored, context) for stored in found)

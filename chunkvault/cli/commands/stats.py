@@ -4,7 +4,7 @@ import dataclasses
 from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.output import count, human_size
 from chunkvault.cli.snapshot_query import add_filter_arguments, read_query
 
@@ -31,7 +31,7 @@ def run(arguments: Namespace, context: Context) -> int:
     """Count, and show it."""
     from chunkvault.operations.stats import stats  # brings the repository along
 
-    with context.open_repository() as repository:
+    with context.open_repository(ahead=BROWSING) as repository:
         figures = stats(repository, read_query(arguments, context))
     if context.settings.is_json:
         context.output.json_document(_fields(figures, context))

@@ -3,7 +3,7 @@
 import os
 from argparse import ArgumentParser, Namespace
 
-from chunkvault.cli.context import Context
+from chunkvault.cli.context import BROWSING, Context
 from chunkvault.cli.snapshot_query import add_choice_arguments, find_snapshot
 from chunkvault.errors import DamageError
 
@@ -42,7 +42,7 @@ def run(arguments: Namespace, context: Context) -> int:
 
     against = arguments.directory
     with (
-        context.open_repository() as repository,
+        context.open_repository(ahead=BROWSING) as repository,
         context.reporter() as reporter,
     ):
         options = VerifyOptions(

@@ -396,6 +396,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _refuse(self, error: exception.B2Error) -> None:
         status, code = _STATUS.get(type(error).__name__, (400, "bad_request"))
+        if isinstance(error, exception.NonExistentBucket) and "/file/" not in self.path:
+            status, code = 400, "bad_bucket_id"
         text = {"status": status, "code": code, "message": str(error)}
         self._send(status, json.dumps(text).encode(), {})
 

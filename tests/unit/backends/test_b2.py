@@ -1,5 +1,6 @@
 """B2: keys, versions and hides, and faults between the real SDK and the server."""
 
+import json
 import os
 
 import pytest
@@ -8,6 +9,7 @@ from chunkvault.backends.b2 import open_location
 from chunkvault.backends.base import ObjectInfo
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.pace import Pace
+from chunkvault.cli.notes import SealedNotes
 from chunkvault.errors import (
     AccessDenied,
     ObjectExists,
@@ -265,3 +267,116 @@ def test_an_answer_of_200_that_is_not_json_is_worth_another_attempt(proxied, pro
     with pytest.raises(StorageUnreachable, match="does not speak B2"):
         list(proxied.list(""))
     assert [info.name for info in proxied.list("")] == ["here"]
+
+
+@pytest.fixture
+def notes(tmp_path):
+    return SealedNotes(os.fsencode(tmp_path / "notes"))
+
+
+def open_with(notes, b2, place, environment=None):
+    """A backend that remembers, and the requests that it makes."""
+    b2.bucket("contract")
+    environment = environment or b2.master_key()
+    options = StorageOptions(environment=environment, notes=notes)
+    return open_location(f"b2:contract/{place}", options), options.traffic.requests
+
+
+def test_the_next_command_need_not_ask_who_it_is(b2, place, notes, tmp_path):
+    first, _ = open_with(notes, b2, place)
+    first.put("a", b"content")
+    first.close()
+    second, requests = open_with(notes, b2, place)
+    assert second.get("a") == b"content"
+    assert len(list(second.list(""))) == 1
+    assert requests == {"get": 1, "list": 1}
+    second.close()
+    [note] = (tmp_path / "notes").iterdir()
+    token = second_token(b2)
+    assert token.encode() not in note.read_bytes()
+    assert note.stat().st_mode & 0o777 == 0o600
+
+
+def second_token(b2):
+    """The token that was given out last."""
+    return list(b2.simulator.auth_token_to_key)[-1]
+
+
+def test_what_is_recalled_and_has_expired_is_renewed(b2, place, notes):
+    first, _ = open_with(notes, b2, place)
+    first.put("a", b"content")
+    first.close()
+    b2.expire_tokens()
+    second, requests = open_with(notes, b2, place)
+    assert second.get("a") == b"content"
+    assert requests["other"] == 1
+    second.close()
+    third, requests = open_with(notes, b2, place)
+    assert third.get("a") == b"content"
+    assert requests == {"get": 1}
+    third.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("bucket_id", "bucket_of-before"),
+        ("api_url", "http://127.0.0.1:1"),
+        ("allowed", None),
+        ("bucket_id", None),
+    ],
+    ids=["bucket", "host", "version", "half"],
+)
+def test_what_is_recalled_and_not_true_any_more_is_asked_anew(
+    b2, place, notes, field, value
+):
+    first, _ = open_with(notes, b2, place)
+    first.put("a", b"content")
+    first.close()
+    change_note(notes, b2, field, value)
+    second, requests = open_with(notes, b2, place)
+    if value:
+        with pytest.raises(StorageUnreachable):  # which is tried again
+            list(second.list(""))
+    assert [info.name for info in second.list("")] == ["a"]
+    assert requests["other"] == 2
+    second.close()
+    third, requests = open_with(notes, b2, place)
+    assert [info.name for info in third.list("")] == ["a"]
+    assert requests == {"list": 1}
+    third.close()
+
+
+def change_note(notes, b2, field, value):
+    key = b2.master_key()
+    place = f"b2 {b2.url} {key['B2_APPLICATION_KEY_ID']} contract"
+    fields = json.loads(notes.recall(place, key["B2_APPLICATION_KEY"]))
+    assert field in fields
+    fields[field] = value
+    if value is None:
+        del fields[field]
+    notes.remember(place, key["B2_APPLICATION_KEY"], json.dumps(fields).encode())
+
+
+def test_a_denial_is_a_denial_with_what_is_recalled(b2, place, notes):
+    key = b2.key(("listFiles", "readFiles"), bucket="contract")
+    first, _ = open_with(notes, b2, place, key)
+    assert list(first.list("")) == []
+    first.close()
+    second, _ = open_with(notes, b2, place, key)
+    with pytest.raises(StorageUnreachable):  # perhaps the key may more by now
+        second.put("a", b"")
+    with pytest.raises(AccessDenied):
+        second.put("a", b"")
+    second.close()
+
+
+def test_another_key_does_not_open_a_note(b2, place, notes):
+    first, _ = open_with(notes, b2, place)
+    first.put("a", b"content")
+    first.close()
+    wrong = {**b2.master_key(), "B2_APPLICATION_KEY": "hush-hush"}
+    second, _ = open_with(notes, b2, place, wrong)
+    with pytest.raises(AccessDenied):
+        second.get("a")
+    second.close()

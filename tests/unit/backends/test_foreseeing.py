@@ -106,3 +106,30 @@ def test_nothing_is_begun_after_the_end(recording):
     backend.close()
     backend.foresee("a/1")
     assert made(recording) == []
+
+
+def test_one_listing_of_everything_answers_several(ahead, recording):
+    ahead.foresee_lists(("a/", "b", "none/"))
+    assert list(ahead.list("a/")) == [ObjectInfo("a/1", 3), ObjectInfo("a/2", 3)]
+    assert list(ahead.list("b")) == [ObjectInfo("b", 1)]
+    assert list(ahead.list("none/")) == []
+    assert made(recording) == [("list", "")]
+    assert len(list(ahead.list("a/"))) == 2
+    assert made(recording) == [("list", ""), ("list", "a/")]
+
+
+def test_what_was_put_since_is_in_a_listing_that_was_foreseen(ahead):
+    ahead.foresee_lists(("a/", "b"))
+    ahead.put("a/3", b"new")
+    assert len(list(ahead.list("a/"))) == 3
+
+
+def test_a_store_with_far_more_names_than_expected_is_listed_one_by_one():
+    many = {f"a/{number}": b"" for number in range(20_001)}
+    recording = RecordingBackend(MemoryBackend({**many, "b": b""}))
+    backend = ForeseeingBackend(recording, 3)
+    backend.foresee_lists(("a/", "b"))
+    assert len(list(backend.list("b"))) == 1
+    assert len(list(backend.list("a/"))) == 20_001
+    assert made(recording) == [("list", ""), ("list", "a/"), ("list", "b")]
+    backend.close()

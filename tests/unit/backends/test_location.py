@@ -5,7 +5,7 @@ import pytest
 from chunkvault.backends.local import LocalBackend
 from chunkvault.backends.location import describe, is_remote, lies_in, open_backend
 from chunkvault.backends.memory import MemoryBackend
-from chunkvault.errors import UsageError
+from chunkvault.errors import RepositoryNotFound, UsageError
 
 
 @pytest.mark.parametrize(
@@ -123,3 +123,12 @@ def test_errors_do_not_show_the_password():
         with pytest.raises(UsageError) as caught:
             open_backend(f"{scheme}://user:secret@host/path")
         assert "secret" not in str(caught.value) + caught.value.hint
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_a_file_is_no_repository_and_its_folder_is_named(tmp_path, scheme):
+    (tmp_path / "config").touch()
+    with pytest.raises(RepositoryNotFound, match="is a file, not a folder") as caught:
+        open_backend(f"{scheme}{tmp_path}/config")
+    assert str(tmp_path) in caught.value.hint
+    open_backend(f"{scheme}{tmp_path}/none")

@@ -11,6 +11,11 @@ import pytest
 from chunkvault.backends.base import ObjectInfo
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.sftp import open_location
+from chunkvault.backends.sftp_client import SftpClient
+from chunkvault.backends.sftp_files import read_file, remove_file, store_file
+from chunkvault.backends.sftp_listing import list_folders
+from chunkvault.backends.ssh_channel import SshChannel
+from chunkvault.backends.traffic import Traffic
 from chunkvault.errors import BackendError, StorageFull, StorageUnreachable, UsageError
 
 MIB = 1024 * 1024
@@ -93,15 +98,63 @@ def children(backend):
     return [client.process_id for client in backend._pool._idle]
 
 
-def test_storing_takes_three_round_trips_and_reading_two(backend):
+class CountingChannel(SshChannel):
+    """Counts how often an answer is waited for after something was asked."""
+
+    trips = 0
+    has_asked = False
+
+    def send(self, *buffers):
+        self.has_asked = True
+        super().send(*buffers)
+
+    def receive(self):
+        self.trips += self.has_asked
+        self.has_asked = False
+        return super().receive()
+
+
+def test_storing_takes_three_round_trips_and_all_else_two(sshd, folder):
+    backend = sshd.open(folder)
     backend.put("volumes/aa/first", b"content")
+    backend.put("volumes/bb/first", b"content")
+    target = backend._target
+    channel = CountingChannel(target.command, dict(os.environ), target.store)
+    client = SftpClient(channel, Traffic())
+    assert channel.trips == 1  # what is said at the start
+    requests = client.traffic.requests
+
+    def cost(action):
+        channel.trips = 0
+        requests.clear()
+        action()
+        return channel.trips
+
+    top = os.fsencode(folder) + b"/volumes"
+    name, hidden = top + b"/aa/second", top + b"/aa/.tmp-x"
+    content = memoryview(bytes(MIB))
+    assert cost(lambda: store_file(client, name, hidden, content)) == 3
+    assert requests == {"put": 1}
+    assert client.read_bytes > 200_000  # the server's limits came along
+    assert cost(lambda: read_file(client, name, 5, 10)) == 2
+    assert requests == {"get": 1}
+    assert cost(lambda: list_folders(client, [top + b"/aa", top + b"/bb"])) == 2
+    assert requests == {"list": 1}
+    assert cost(lambda: remove_file(client, name)) == 2
+    assert requests == {"delete": 1}
+    client.close()
+    backend.close()
+
+
+def test_all_folders_of_one_level_are_listed_at_once(backend, folder):
+    for number in range(300):
+        (folder / f"chunks/{number:03x}").mkdir(parents=True)
+        (folder / f"chunks/{number:03x}/object").touch()
+    backend.put("chunks/other", b"")
     requests = backend._options.traffic.requests
     requests.clear()
-    backend.put("volumes/aa/second", bytes(MIB))
-    assert requests == {"head": 1, "put": 1, "other": 1}
-    requests.clear()
-    backend.get("volumes/aa/second", 5, 10)
-    assert requests == {"head": 1, "get": 1}
+    assert len(list(backend.list("chunks/"))) == 301
+    assert requests == {"list": 2}
 
 
 def test_bytes_are_counted(backend):

@@ -118,7 +118,8 @@ def test_another_version_is_refused(body):
 
 
 def test_limits_and_space_are_read():
-    assert replies.decode_limits(struct.pack(">4Q", 1, 2, 3, 4)) == (1, 2, 3)
+    assert replies.decode_limits(struct.pack(">4Q", 1, 2, 3, 4)) == (2, 3, 4)
+    assert replies.decode_limits(struct.pack(">3Q", 1, 2, 3)) == (2, 3, 0)
     space = replies.decode_space(struct.pack(">11Q", *range(1, 12)))
     assert space == replies.Space(free_bytes=2 * 5, inodes=6, free_inodes=8)
     for decode_body in (replies.decode_limits, replies.decode_space):
