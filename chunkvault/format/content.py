@@ -13,6 +13,8 @@ there are as many levels as it takes to end in a single list::
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
+from struct import Struct
 from typing import NamedTuple
 
 from chunkvault.codec.packing import pack, unpack_canonical
@@ -38,6 +40,8 @@ REF_BYTES = 40
 MAX_INLINE_REFS = 16
 
 _HOLE = bytes(ID_BYTES)
+_REF = Struct(f"<Q{ID_BYTES}s")
+_LENGTH = itemgetter(0)
 _LEAF = 3
 _INNER = 4
 _CUT_BELOW = 4
@@ -81,13 +85,12 @@ def decode_refs(data: bytes) -> list[ChunkRef]:
     """
     if len(data) % REF_BYTES:
         raise FormatError("a file's content is not a list of references")
-    refs = []
-    for start in range(0, len(data), REF_BYTES):
-        length = int.from_bytes(data[start : start + 8], "little")
-        blob_id = data[start + 8 : start + REF_BYTES]
-        if length == 0:
-            raise FormatError("a file's content has a piece of no length")
-        refs.append(ChunkRef(length, None if blob_id == _HOLE else BlobId(blob_id)))
+    refs = [
+        ChunkRef(length, None if blob_id == _HOLE else BlobId(blob_id))
+        for length, blob_id in _REF.iter_unpack(data)
+    ]
+    if not all(map(_LENGTH, refs)):
+        raise FormatError("a file's content has a piece of no length")
     return refs
 
 
