@@ -25,6 +25,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import chunkvault
+from bench.data.invented_index import (
+    BLOB_BYTES,
+    BLOBS_PER_VOLUME,
+    FRAMES_PER_VOLUME,
+    invented_blocks,
+    invented_id,
+)
 from bench.data.sparse_tree import (
     WANTED,
     Directory,
@@ -36,10 +43,10 @@ from chunkvault.backends.local import LocalBackend
 from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.passphrase import DEFAULT_COST, KdfCost
 from chunkvault.codec.sealing import NONCE_BYTES, random_bytes
-from chunkvault.format.blob import PREFIX_BYTES, BlobKind
+from chunkvault.format.blob import BlobKind
 from chunkvault.format.content import encode_ref
 from chunkvault.format.directory import CODEC_ZSTD, FrameRecord
-from chunkvault.format.index_blocks import IndexRow, VolumeRecord
+from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.names import volume_name
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.format.snapshot import Snapshot, Totals
@@ -47,24 +54,20 @@ from chunkvault.format.subkeys import Keyring
 from chunkvault.format.volume import SALT_BYTES, VOLUME_KEY_BYTES, build_header
 from chunkvault.ids import BlobId, VolumeId
 from chunkvault.localfs import capture
+from chunkvault.operations.backup.top_trees import TopTrees
 from chunkvault.repository import (
     BlobWriter,
     Passphrase,
     Repository,
     create_repository,
 )
-from chunkvault.repository.run_writer import store_run
+from chunkvault.repository.run_writer import store_merged_run
 from chunkvault.snapshots.tree_writer import ContentWriter, tree_builder
 
 PASSWORD = "benchmark"
-_BLOB_BYTES = 32 << 10
-_BLOBS_PER_FRAME = 32
 _FRAME_STORED_BYTES = 512 << 10
-_FRAMES_PER_VOLUME = 32
-_BLOBS_PER_VOLUME = _BLOBS_PER_FRAME * _FRAMES_PER_VOLUME
-_DELTA_EVERY = 8
-_ROWS_PER_RUN = 800_000
-"""What eight flushes of a long backup, merged once, come to."""
+_ROWS_PER_RUN = 16_000_000
+"""A real backup merges its runs in the end, up to this length."""
 
 _FIRST_SNAPSHOT_NS = 1_735_689_600 * 10**9
 _HOUR_NS = 3600 * 10**9
@@ -96,40 +99,24 @@ def make_repository(
         count = min(sizes.rows_per_run, sizes.blobs - start)
         _store_run(backend, keyring, start, count)
         _say(f"{start + count:,} blobs")
-    tree, totals = _store_trees(repository, source, sizes, real=real)
-    _store_snapshots(repository, source, tree, totals, sizes.snapshots)
-
-
-def invented_id(number: int) -> BlobId:
-    """The id of the blob of this number."""
-    return BlobId(content_hash(number.to_bytes(8, "little")))
+    tops, totals = _store_trees(repository, source, sizes, real=real)
+    _store_snapshots(repository, source, tops.ids(), totals, sizes.snapshots)
 
 
 def _store_run(backend: LocalBackend, keyring: Keyring, start: int, count: int) -> None:
     """An index run over blobs that follow each other, and the volumes it names."""
-    volumes = []
-    for number in range(-(-count // _BLOBS_PER_VOLUME)):
-        volume = _invent_volume(keyring, start + number * _BLOBS_PER_VOLUME)
+    blocks = invented_blocks(start, count)
+    volumes = _make_volumes(backend, keyring, start, count)
+    store_merged_run(backend, keyring, blocks, volumes, ())
+
+
+def _make_volumes(
+    backend: LocalBackend, keyring: Keyring, start: int, count: int
+) -> Iterator[VolumeRecord]:
+    for first in range(start, start + count, BLOBS_PER_VOLUME):
+        volume = _invent_volume(keyring, first)
         _make_sparse(backend, volume)
-        volumes.append(volume)
-    rows = sorted(_rows(start, count))
-    store_run(backend, keyring, rows, volumes)
-
-
-def _rows(start: int, count: int) -> Iterator[IndexRow]:
-    """The rows of blobs that follow each other; every eighth is a delta."""
-    before = invented_id(start)[:PREFIX_BYTES]
-    for number in range(count):
-        volume, place = divmod(number, _BLOBS_PER_VOLUME)
-        frame, slot = divmod(place, _BLOBS_PER_FRAME)
-        prefix = invented_id(start + number)[:PREFIX_BYTES]
-        offset = slot * _BLOB_BYTES
-        if number % _DELTA_EVERY:
-            lengths, base = (_BLOB_BYTES, _BLOB_BYTES), None
-            before = prefix
-        else:
-            lengths, base = (_BLOB_BYTES // 100, _BLOB_BYTES), before
-        yield IndexRow(prefix, volume, frame, offset, *lengths, base)
+        yield volume
 
 
 def _invent_volume(keyring: Keyring, first_blob: int) -> VolumeRecord:
@@ -140,13 +127,14 @@ def _invent_volume(keyring: Keyring, first_blob: int) -> VolumeRecord:
         nonce=random_bytes(NONCE_BYTES),
         volume_key=random_bytes(VOLUME_KEY_BYTES),
     )
-    frame = FrameRecord(_FRAME_STORED_BYTES, _BLOBS_PER_FRAME * _BLOB_BYTES, CODEC_ZSTD)
+    plain_bytes = BLOBS_PER_VOLUME * BLOB_BYTES // FRAMES_PER_VOLUME
+    frame = FrameRecord(_FRAME_STORED_BYTES, plain_bytes, CODEC_ZSTD)
     return VolumeRecord(
         VolumeId(content_hash(b"volume", first_blob.to_bytes(8, "little"))),
         BlobKind.CHUNK,
-        (_FRAMES_PER_VOLUME + 1) * _FRAME_STORED_BYTES,
+        (FRAMES_PER_VOLUME + 1) * _FRAME_STORED_BYTES,
         sealer.header,
-        (frame,) * _FRAMES_PER_VOLUME,
+        (frame,) * FRAMES_PER_VOLUME,
     )
 
 
@@ -165,11 +153,12 @@ class TreeMaker:
 
     def __init__(self, repository: Repository, writer: BlobWriter) -> None:
         self.files = self.directories = self.bytes = 0
+        self.tops = TopTrees()
         self._writer = writer
         self._owners = capture.OwnerNames()
         self._content = ContentWriter(writer, repository.settings)
 
-    def store(self, directory: Directory) -> BlobId:
+    def store(self, directory: Directory, path: bytes) -> BlobId:
         """The tree of a directory, after those below it."""
         self.directories += 1
         tree = tree_builder(self._writer)
@@ -178,10 +167,13 @@ class TreeMaker:
             node = capture.make_node(name, status, self._owners)
             if node.kind == NodeKind.DIRECTORY:
                 with directory.open_child(name) as child:
-                    tree.add(node._replace(subtree=self.store(child)))
+                    subtree = self.store(child, path + b"/" + name)
+                tree.add(node._replace(subtree=subtree))
             else:
                 tree.add(self._with_content(node))
-        return tree.finish()
+        stored = tree.finish()
+        self.tops.add(path, stored)
+        return stored
 
     def _with_content(self, node: Node) -> Node:
         self.bytes += node.size
@@ -197,11 +189,13 @@ class TreeMaker:
 
 def _store_trees(
     repository: Repository, source: Path, sizes: Sizes, *, real: bool
-) -> tuple[BlobId, Totals]:
+) -> tuple[TopTrees, Totals]:
+    """The trees of the source and of the directories above it."""
     with repository.writer() as writer:
         maker = TreeMaker(repository, writer)
         with open_source(source, sizes.files, real=real) as directory:
-            tree, status = maker.store(directory), directory.stat
+            tree = maker.store(directory, os.fsencode(source))
+            status = directory.stat
         _say(f"{maker.files:,} files in trees")
         owners = capture.OwnerNames()
         way = os.fsencode(source)
@@ -210,15 +204,20 @@ def _store_trees(
             builder = tree_builder(writer)
             builder.add(node._replace(subtree=tree))
             tree, way = builder.finish(), os.path.dirname(way)
+            maker.tops.add(way, tree)
             status = os.stat(way if real else b"/")
             maker.directories += 1
-    return tree, Totals(
+    return maker.tops, Totals(
         files=maker.files, directories=maker.directories, others=0, bytes=maker.bytes
     )
 
 
 def _store_snapshots(
-    repository: Repository, source: Path, tree: BlobId, totals: Totals, count: int
+    repository: Repository,
+    source: Path,
+    tops: Sequence[BlobId],
+    totals: Totals,
+    count: int,
 ) -> None:
     parent = None
     for number in range(count):
@@ -228,13 +227,14 @@ def _store_snapshots(
                 host=os.uname().nodename,
                 user="bench",
                 paths=(os.fsencode(source),),
-                tree=tree,
+                tree=tops[0],
                 parent=parent,
                 tags=(),
                 program=f"chunkvault {chunkvault.__version__}",
                 excludes=(),
                 totals=totals,
-            )
+            ),
+            tops,
         )
         parent = stored.snapshot_id
     _say(f"{count:,} snapshots")

@@ -13,6 +13,7 @@ there are as many levels as it takes to end in a single list::
 """
 
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from struct import Struct
 from typing import NamedTuple
 
@@ -40,6 +41,8 @@ REF_BYTES = _REF.size
 MAX_INLINE_REFS = 16
 
 _HOLE = bytes(ID_BYTES)
+_REF = Struct(f"<Q{ID_BYTES}s")
+_LENGTH = itemgetter(0)
 _LEAF = 3
 _INNER = 4
 _CUT_BELOW = 4
@@ -87,7 +90,7 @@ def decode_refs(data: bytes) -> list[ChunkRef]:
         ChunkRef(length, None if blob_id == _HOLE else blob_id)
         for length, blob_id in _REF.iter_unpack(data)
     ]
-    if not all(ref.length for ref in refs):
+    if not all(map(_LENGTH, refs)):
         raise FormatError("a file's content has a piece of no length")
     return refs
 

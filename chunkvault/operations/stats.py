@@ -1,12 +1,16 @@
 """How much there is, and what it would be without what chunkvault does to it."""
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import compress
 
+from chunkvault.errors import DamageError
 from chunkvault.format import names
 from chunkvault.format.blob import BlobKind
+from chunkvault.format.index_blocks import BlobBlock
 from chunkvault.format.snapshot import StoredSnapshot
-from chunkvault.repository import Repository, list_slots
+from chunkvault.repository import Repository, StoredRun, list_slots
 from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
 
 __all__ = ["BlobStats", "ObjectStats", "Stats", "stats"]
@@ -142,11 +146,13 @@ def _count_blobs(repository: Repository) -> dict[int, BlobStats]:
     deltas: Counter[int] = Counter()
     blob_bytes: Counter[int] = Counter()
     for run in repository.index.runs:
-        for row in run.rows():
-            kind = run.volume(row.volume).kind
-            blobs[kind] += 1
-            deltas[kind] += row.base is not None
-            blob_bytes[kind] += row.plain_length
+        kinds_of_volumes = run.kinds()
+        for block in run.blocks():
+            kinds = _kinds_of_rows(run, block, kinds_of_volumes)
+            blobs.update(kinds)
+            deltas.update(map(kinds.__getitem__, block.deltas))
+            for kind, length in _lengths(block, kinds):
+                blob_bytes[kind] += length
     plain_bytes: Counter[int] = Counter()
     stored_bytes: Counter[int] = Counter()
     for volume in repository.volumes():
@@ -163,6 +169,26 @@ def _count_blobs(repository: Repository) -> dict[int, BlobStats]:
         )
         for kind in (BlobKind.CHUNK, BlobKind.TREE)
     }
+
+
+def _kinds_of_rows(run: StoredRun, block: BlobBlock, kinds: bytes) -> bytes:
+    """The kind of each blob of a block, given that of each volume of its run."""
+    try:
+        return bytes(map(kinds.__getitem__, block.volumes))
+    except IndexError:
+        raise DamageError(
+            f"index run {run.name} names a volume that it does not list",
+            object_name=run.name,
+        ) from None
+
+
+def _lengths(block: BlobBlock, kinds: bytes) -> Iterator[tuple[int, int]]:
+    """For each kind the length of its blobs in a block, deltas expanded."""
+    lengths = list(block.lengths)
+    for number, (_, plain_length) in block.deltas.items():
+        lengths[number] = plain_length
+    for kind in set(kinds):
+        yield kind, sum(compress(lengths, [one == kind for one in kinds]))
 
 
 def _ratio(bigger: int, smaller: int) -> float:

@@ -21,9 +21,9 @@ from chunkvault.repository.locations import BlobLocation, frame_locations
 
 __all__ = ["decode_hints", "encode_hints"]
 
-_MAX_ROWS = 64
-_MAX_VOLUMES = 12
-"""A volume takes 300 bytes, and every snapshot has hints."""
+_MAX_ROWS = 24
+_MAX_VOLUMES = 3
+"""A row takes 25 bytes and a volume 200, in every snapshot; more save no request."""
 
 
 def encode_hints(

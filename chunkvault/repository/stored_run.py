@@ -1,6 +1,6 @@
 """An index run on the backend, read a section at a time."""
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
@@ -159,6 +159,17 @@ class StoredRun:
         """Id, kind and size of all volumes, in the order of their numbers."""
         for number in range(len(self.fence.volume_ends)):
             yield from self._load_volume_block(number).sizes()
+
+    def kinds(self) -> bytes:
+        """The kind of each volume, by its number."""
+        return bytes([kind for _, kind, _ in self.volume_sizes()])
+
+    def blocks_between(self, first: bytes, last: bytes) -> Iterator[BlobBlock]:
+        """The blocks that have all rows from one prefix to another, both included."""
+        firsts = self._open()[2]
+        # Rows of one blob may lie on both sides of a border.
+        start = max(bisect_left(firsts, first) - 1, 0)
+        return map(self._load_block, range(start, bisect_right(firsts, last)))
 
     def blocks(self) -> Iterator[BlobBlock]:
         """All rows, sorted by prefix; holds one block at a time."""

@@ -186,6 +186,11 @@ def test_index_runs_of_other_machines_cost_three_requests_more(
     assert moved < 2 << 20
 
 
+def test_hints_take_a_kilobyte_of_each_snapshot(long_history):
+    backend, _ = long_history
+    assert max(info.size for info in backend.list(names.SNAPSHOTS)) <= 1600
+
+
 def test_one_file_with_a_warm_cache_takes_three_requests(source, tmp_path):
     repository = create_small()
     back_up(repository, source)

@@ -3,13 +3,14 @@
 from chunkvault.errors import DamageError
 from chunkvault.format.blob import PREFIX_BYTES, BlobKind
 from chunkvault.ids import BlobId
+from chunkvault.operations.check.survey import ChunkSurvey
 from chunkvault.repository import BlobLocation, Repository
 
 __all__ = ["ChunkJudge"]
 
 
 class ChunkJudge:
-    """Says of chunks whether they can be read, at the cost of a lookup.
+    """Says of chunks whether they can be read; a doubtful one costs a lookup.
 
     Chunks in a volume that was found damaged are read: of such a volume most
     frames are usually whole, and only the files that need the others suffer.
@@ -22,11 +23,13 @@ class ChunkJudge:
     def __init__(
         self,
         repository: Repository,
+        survey: ChunkSurvey,
         missing: frozenset[bytes],
         damaged: frozenset[bytes],
         unlisted: frozenset[bytes],
     ) -> None:
         self.needed_unlisted: set[str] = set()
+        self._survey = survey
         self._unlisted = unlisted
         self._index = repository.index
         self._reader = repository.reader
@@ -36,6 +39,8 @@ class ChunkJudge:
 
     def fault_of(self, chunk: BlobId) -> DamageError | None:
         """Why the chunk cannot be read, or None if it can."""
+        if not self._survey.is_doubtful(chunk):
+            return None
         prefix = chunk[:PREFIX_BYTES]
         fault: DamageError | None = None
         for location in self._index.candidates(prefix):
@@ -47,6 +52,8 @@ class ChunkJudge:
 
     def note_tree(self, tree: BlobId) -> None:
         """Notice where a tree is; whether it can be read, its reader will see."""
+        if not self._survey.is_doubtful(tree):
+            return
         location = self._index.find(tree[:PREFIX_BYTES])
         if location is not None:
             self._note_place(location)

@@ -7,13 +7,16 @@ from chunkvault.operations.check.chunks import ChunkJudge
 from chunkvault.operations.check.data import choose_volumes, read_volumes
 from chunkvault.operations.check.ledger import Ledger
 from chunkvault.operations.check.objects import (
+    ObjectsFound,
     check_objects,
     load_snapshots,
     snapshots_gone,
 )
 from chunkvault.operations.check.records import CheckOptions, CheckSummary
+from chunkvault.operations.check.sieve import Sieve
 from chunkvault.operations.check.structure import StructureCheck
-from chunkvault.report import Progress, Reporter
+from chunkvault.operations.check.survey import ChunkSurvey
+from chunkvault.report import Progress, Reporter, SilentReporter
 from chunkvault.repository import Repository
 
 __all__ = ["check"]
@@ -35,17 +38,13 @@ def check(
     gone = snapshots_gone(repository, options.remembered)
     chosen, read_bytes = choose_volumes(repository, options, found.missing)
     damaged = _read(repository, ledger, reporter, (chosen, read_bytes))
-    judge = ChunkJudge(
-        repository, found.missing, damaged | found.resized, found.unlisted
+    structure, files = _check_files(
+        repository, ledger, reporter, snapshots, (found, damaged)
     )
-    progress = Progress(task="check the files")
-    structure = StructureCheck(repository.reader, judge, ledger, progress)
-    _walk(structure, snapshots, progress, reporter)
-    _tell_lost_runs(repository, ledger, judge)
     return CheckSummary(
         snapshots=len(snapshots),
         trees=structure.trees,
-        files=progress.done_files,
+        files=files,
         chunks=structure.chunks,
         volumes=found.volumes,
         stored_bytes=found.stored_bytes,
@@ -91,15 +90,43 @@ def _read(
         reporter.end()
 
 
-def _walk(
-    structure: StructureCheck,
-    snapshots: list[StoredSnapshot],
-    progress: Progress,
+def _check_files(
+    repository: Repository,
+    ledger: Ledger,
     reporter: Reporter,
-) -> None:
+    snapshots: list[StoredSnapshot],
+    doubts: tuple[ObjectsFound, frozenset[bytes]],
+) -> tuple[StructureCheck, int]:
+    """Walk all snapshots; where something is doubtful, again and with a closer look.
+
+    Returns:
+        The walk that counts, and how many files it has seen.
+    """
+    found, damaged = doubts
+    broken = damaged | found.resized
+    survey = ChunkSurvey(Sieve(repository, found.missing | broken | found.unlisted))
+    first_look = Ledger(SilentReporter())
+    progress = Progress(task="check the files")
+    structure = StructureCheck(repository.reader, survey, first_look, progress)
     reporter.begin(progress)
     try:
-        for stored in snapshots:
-            structure.check(stored)
+        _walk(structure, snapshots)
+        is_doubtful = survey.finish() or first_look.damage()
     finally:
         reporter.end()
+    if is_doubtful:
+        judge = ChunkJudge(repository, survey, found.missing, broken, found.unlisted)
+        progress = Progress(task="find the files that suffer")
+        structure = StructureCheck(repository.reader, judge, ledger, progress)
+        reporter.begin(progress)
+        try:
+            _walk(structure, snapshots)
+        finally:
+            reporter.end()
+        _tell_lost_runs(repository, ledger, judge)
+    return structure, progress.done_files
+
+
+def _walk(structure: StructureCheck, snapshots: list[StoredSnapshot]) -> None:
+    for stored in snapshots:
+        structure.check(stored)

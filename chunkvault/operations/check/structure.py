@@ -8,23 +8,33 @@ to suffer without looking again.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from chunkvault.errors import DamageError
 from chunkvault.format.names import hash_in_name
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId, short_hex
-from chunkvault.operations.check.chunks import ChunkJudge
 from chunkvault.operations.check.ledger import Ledger
 from chunkvault.report import Progress
 from chunkvault.repository import BlobReader
 from chunkvault.snapshots.content import file_refs
 from chunkvault.snapshots.tree_reader import TreeReader
 
-__all__ = ["StructureCheck"]
+__all__ = ["Judge", "StructureCheck"]
 
 _SEEN_BYTES = 12
 """Of a tree's id: two of a billion trees agree by accident once in 10^11 runs."""
+
+
+class Judge(Protocol):
+    """Who is asked about what the trees refer to."""
+
+    def fault_of(self, chunk: BlobId) -> DamageError | None:
+        """Why the chunk cannot be read, or None if nothing is known against it."""
+
+    def note_tree(self, tree: BlobId) -> None:
+        """A directory's tree is about to be read."""
 
 
 @dataclass(slots=True)
@@ -46,7 +56,7 @@ class StructureCheck:
     """
 
     def __init__(
-        self, reader: BlobReader, judge: ChunkJudge, ledger: Ledger, progress: Progress
+        self, reader: BlobReader, judge: Judge, ledger: Ledger, progress: Progress
     ) -> None:
         self.trees = 0
         self.chunks = 0
@@ -72,7 +82,7 @@ class StructureCheck:
                 continue
             path = level.path + b"/" + node.name
             if node.kind == NodeKind.FILE:
-                level.harmed_by |= self._check_file(path, node)
+                self._check_file(level, path, node)
             elif node.kind == NodeKind.DIRECTORY and node.subtree is not None:
                 self._enter(levels, path, node.subtree)
 
@@ -109,22 +119,24 @@ class StructureCheck:
             level.harmed_by.add(self._harm(error, level.path or b"/"))
             return None
 
-    def _check_file(self, path: bytes, node: Node) -> set[str]:
-        """The objects whose damage the file suffers from; each named once."""
+    def _check_file(self, level: _Level, path: bytes, node: Node) -> None:
+        """Note the objects whose damage the file suffers from; each named once."""
         self._progress.done_files += 1
         self._progress.current = path
         harmed_by: dict[str, DamageError] = {}
+        fault_of = self._judge.fault_of
         try:
             for ref in file_refs(self._reader, node):
                 if ref.blob_id is None:
                     continue
                 self.chunks += 1
-                fault = self._judge.fault_of(ref.blob_id)
+                fault = fault_of(ref.blob_id)
                 if fault is not None:
                     harmed_by.setdefault(fault.object_name, fault)
         except DamageError as error:
             harmed_by.setdefault(error.object_name, error)
-        return {self._harm(error, path) for error in harmed_by.values()}
+        for cause in harmed_by.values():
+            level.harmed_by.add(self._harm(cause, path))
 
     def _harm(self, error: DamageError, path: bytes) -> str:
         name = error.object_name
