@@ -1,6 +1,8 @@
 """Format chapter 7: nodes. One name in a directory, with all its metadata."""
 
-from typing import NamedTuple
+from collections.abc import Callable, Iterable
+from functools import partial
+from typing import Any, NamedTuple, cast
 
 from chunkvault.ids import BlobId
 
@@ -13,6 +15,7 @@ __all__ = [
     "MODE_BITS",
     "Node",
     "NodeKind",
+    "new_node",
 ]
 
 MODE_BITS = 0o7777
@@ -86,6 +89,9 @@ class Node(NamedTuple):
     subtree: BlobId | None
     flags: int
 
+
+new_node = cast("Callable[[Iterable[Any]], Node]", partial(tuple.__new__, Node))
+"""A node of all its fields in order; `Node` is a call of Python more for each."""
 
 FLAG_CHANGED = 1
 """The file kept changing while it was read; its content may be torn."""

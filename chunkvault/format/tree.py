@@ -28,6 +28,7 @@ from chunkvault.format.node import (
     MODE_BITS,
     Node,
     NodeKind,
+    new_node,
 )
 from chunkvault.format.steps import add_steps, to_steps
 from chunkvault.ids import ID_BYTES, BlobId
@@ -144,7 +145,8 @@ class TreeBuilder:
             self._add_cutting(node)
             return
         self._pending.append(node)
-        self._pending_bytes += _bulk(node)
+        if node.target or node.xattrs:
+            self._pending_bytes += _bulk(node)
         if len(self._pending) > MAX_LEAF_NODES or self._pending_bytes > _MAX_CUT_BYTES:
             self._cut_pending()
 
@@ -205,11 +207,11 @@ def iterate_nodes(tree: BlobId, load: Callable[[BlobId], bytes]) -> Iterator[Nod
         DamageError: a part is missing or broken, or out of order.
     """
     last = b""
-    for node in _iterate(tree, load, 0):
-        if node.name <= last:
+    for leaf in _iterate_leaves(tree, load, 0):
+        if leaf[0].name <= last:
             raise FormatError("the parts of a directory are out of order")
-        last = node.name
-        yield node
+        last = leaf[-1].name
+        yield from leaf
 
 
 def find_node(
@@ -238,23 +240,23 @@ def is_tree_of_trees(data: bytes) -> bool:
     return data[1:2] == bytes((_INNER,))
 
 
-def _iterate(
+def _iterate_leaves(
     tree: BlobId, load: Callable[[BlobId], bytes], level: int
-) -> Iterator[Node]:
+) -> Iterator[list[Node]]:
+    """The parts of a directory that are not empty; names ascend within each."""
     if level >= _MAX_LEVELS:
         raise FormatError("a directory is nested too deeply")
-    for item in decode_tree(load(tree)):
-        if isinstance(item, Node):
-            yield item
-        else:
-            yield from _iterate(item.blob_id, load, level + 1)
+    items = decode_tree(load(tree))
+    if items and isinstance(items[0], Node):
+        yield items
+        return
+    for child in cast("list[ChildTree]", items):
+        yield from _iterate_leaves(child.blob_id, load, level + 1)
 
 
 def _bulk(node: Node) -> int:
-    length = len(node.target)
-    for name, value in node.xattrs:
-        length += len(name) + len(value)
-    return length
+    """Bytes that only some nodes have, so that they are counted for those alone."""
+    return len(node.target) + sum(len(name) + len(value) for name, value in node.xattrs)
 
 
 def _is_cut(name: bytes, count: int) -> bool:
@@ -344,7 +346,7 @@ def _decode_leaf(count: int, columns: _Columns) -> list[Node]:
         else repeat(default, count)
         for field, default in _DEFAULTS.items()
     ]
-    return list(map(Node._make, zip(*ordered, strict=False)))
+    return list(map(new_node, zip(*ordered, strict=False)))
 
 
 def _decode_column(field: str, values: list[Any], count: int) -> Iterable[Any]:

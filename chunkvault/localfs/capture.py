@@ -18,7 +18,9 @@ from chunkvault.format.node import (
     MODE_BITS,
     Node,
     NodeKind,
+    new_node,
 )
+from chunkvault.ids import BlobId
 
 __all__ = [
     "OwnerNames",
@@ -39,6 +41,7 @@ CACHEDIR_TAG_SIGNATURE = b"Signature: 8a477f597d28d172789f06886806bc55"
 
 _STATUS_BLOCK_BYTES = 512
 _OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_QUIET_FLAGS = _OPEN_FLAGS | os.O_NOATIME
 _TYPE_BITS = 0o170000
 _KINDS = {
     stat.S_IFREG: NodeKind.FILE,
@@ -93,10 +96,22 @@ def kind_of(mode: int) -> int | None:
     return _KINDS.get(mode & _TYPE_BITS)
 
 
-def make_node(name: bytes, status: os.stat_result, owners: OwnerNames) -> Node:
-    """The node of a name, still without link target, attributes and content.
+def make_node(  # noqa: PLR0913 - what the status of a file does not tell
+    name: bytes,
+    status: os.stat_result,
+    owners: OwnerNames,
+    *,
+    size: int | None = None,
+    target: bytes = b"",
+    xattrs: tuple[tuple[bytes, bytes], ...] = (),
+    content: bytes = b"",
+    content_list: BlobId | None = None,
+    flags: int = 0,
+) -> Node:
+    """The node of a name, but for the subtree of a directory.
 
-    A time beyond what the format has becomes the nearest one that it has.
+    ``size`` is that of a file's content, where it is not as the status says. A time
+    beyond what the format has becomes the nearest one that it has.
 
     Raises:
         KeyError: `kind_of` has no kind for it.
@@ -108,28 +123,31 @@ def make_node(name: bytes, status: os.stat_result, owners: OwnerNames) -> Node:
     mtime_ns = status.st_mtime_ns
     if not FIRST_TIME_NS <= mtime_ns <= LAST_TIME_NS:
         mtime_ns = LAST_TIME_NS if mtime_ns > 0 else FIRST_TIME_NS
-    # By position: twice as fast as by keyword, and this runs for every file.
-    return Node(
-        name,
-        kind,
-        mode & MODE_BITS,
-        uid,
-        gid,
-        owners.user(uid),
-        owners.group(gid),
-        mtime_ns,
-        status.st_ctime_ns,
-        status.st_ino,
-        status.st_dev,
-        status.st_nlink,
-        status.st_size if kind == NodeKind.FILE else 0,
-        status.st_rdev if kind >= NodeKind.CHARACTER_DEVICE else 0,
-        b"",
-        (),
-        b"",
-        None,
-        None,
-        0,
+    if size is None:
+        size = status.st_size if kind == NodeKind.FILE else 0
+    return new_node(
+        (
+            name,
+            kind,
+            mode & MODE_BITS,
+            uid,
+            gid,
+            owners.user(uid),
+            owners.group(gid),
+            mtime_ns,
+            status.st_ctime_ns,
+            status.st_ino,
+            status.st_dev,
+            status.st_nlink,
+            size,
+            status.st_rdev if kind >= NodeKind.CHARACTER_DEVICE else 0,
+            target,
+            xattrs,
+            content,
+            content_list,
+            None,
+            flags,
+        ),
     )
 
 
@@ -160,7 +178,7 @@ def open_file(directory: int, name: bytes) -> int:
         OSError: it cannot be opened, or is a symbolic link.
     """
     try:
-        return os.open(name, _OPEN_FLAGS | os.O_NOATIME, dir_fd=directory)
+        return os.open(name, _QUIET_FLAGS, dir_fd=directory)
     except PermissionError as error:
         # O_NOATIME is for the owner of the file and for root.
         if error.errno != errno.EPERM:

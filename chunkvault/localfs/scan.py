@@ -93,11 +93,9 @@ class SourceDirectory:
             OSError: the directory could not be read to its end.
         """
         # About 80 bytes a name; a list of os.DirEntry takes 300, and 900 once
-        # each has cached its stat.
-        with os.scandir(self.descriptor) as entries:
-            names = [os.fsencode(entry.name) for entry in entries]
-        names.sort()
-        return names
+        # each has cached its stat. All are encoded by one call.
+        joined = os.fsencode("\0".join(os.listdir(self.descriptor)))
+        return sorted(joined.split(b"\0")) if joined else []
 
     def status(self, name: bytes) -> os.stat_result:
         """Metadata of a name in this directory, of a symbolic link its own.
@@ -105,7 +103,7 @@ class SourceDirectory:
         Raises:
             OSError: the name is not there (any more), or the storage failed.
         """
-        return os.stat(name, dir_fd=self.descriptor, follow_symlinks=False)
+        return os.lstat(name, dir_fd=self.descriptor)
 
     def close(self) -> None:
         """Let go of the directory, and have its parent open again.

@@ -88,13 +88,13 @@ class BlobIndex:
 
         Takes one listing, and reads the fence of every run.
         """
-        with self._lock:
-            if not self._is_listed:
-                self.refresh()
-            if not self._is_settled:
+        if not self._is_settled:
+            with self._lock:
+                if not self._is_listed:
+                    self.refresh()
                 self._is_settled = True
                 self._drop_replaced()
-            return list(self._runs or [])
+        return self._runs or []  # a list that is replaced, and never changed
 
     def listed_runs(self) -> list[StoredRun]:
         """Every run in a new listing, replaced and damaged ones included."""
@@ -188,10 +188,10 @@ class BlobIndex:
             return any(map(self._is_whole, self._find_all(prefix)))
         if prefix in self._loose:
             return True
-        return any(
-            self._asking(run, lambda run: run.holds(prefix), False)  # noqa: FBT003
-            for run in self.runs
-        )
+        for run in self.runs:
+            if self._asking(run, lambda run: run.holds(prefix), False):  # noqa: FBT003
+                return True
+        return False
 
     def _is_whole(self, location: BlobLocation) -> bool:
         if location.frame.volume.volume_id in self._missing:

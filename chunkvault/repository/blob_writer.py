@@ -74,22 +74,25 @@ class _OpenFrame:
     """Blobs that will share a frame.
 
     Attributes:
+        limit: how long it becomes, or little more.
         blobs: in order.
         pieces: what stands for each in the frame.
         bases: of each, where deltas are still to be made.
         length: of all pieces.
     """
 
+    limit: int
     blobs: list[FrameBlob] = field(default_factory=list)
     pieces: list[bytes] = field(default_factory=list)
     bases: list[Base] = field(default_factory=list)
     length: int = 0
 
-    def add(self, blob: FrameBlob, piece: bytes) -> None:
-        """One more blob, and what stands for it in the frame."""
+    def add(self, blob: FrameBlob, piece: bytes) -> bool:
+        """One more blob, and what stands for it; gives whether the frame is full."""
         self.blobs.append(blob)
         self.pieces.append(piece)
         self.length += len(piece)
+        return self.length >= self.limit or len(self.blobs) >= _MAX_BLOBS
 
 
 class BlobWriter:
@@ -124,9 +127,12 @@ class BlobWriter:
         self._encoder = DeltaEncoder(
             index, reader, keyring.identify, extra_verify=extra_verify
         )
-        self._frames = {kind: _OpenFrame() for kind in _KINDS}
-        self._changed = {kind: _OpenFrame() for kind in _KINDS}
-        self._deltas = {kind: _OpenFrame() for kind in _KINDS}
+        limit = settings.frame_bytes
+        self._frames = {kind: _OpenFrame(limit) for kind in _KINDS}
+        self._changed = {kind: _OpenFrame(limit) for kind in _KINDS}
+        self._deltas = {
+            kind: _OpenFrame(limit // _DELTA_SHARES[kind]) for kind in _KINDS
+        }
         self._volumes: dict[int, VolumeBuilder] = {}
         self._session: set[bytes] = set()
         self._buffers: list[bytearray] = []
@@ -181,39 +187,27 @@ class BlobWriter:
         if prefix not in self._session and not self._index.is_stored(prefix):
             self._session.add(prefix)
             found = None if base is None else self._encoder.find_base(base)
-            self._add(kind, blob_id, data, found)
+            self._add(kind, blob_id, bytes(data), found)
         return blob_id
 
     def _forget(self, prefixes: Iterable[bytes]) -> None:
         """From now on the index knows these: memory must not grow with a session."""
         self._session.difference_update(prefixes)
 
-    def _add(
-        self, kind: int, blob_id: BlobId, data: bytes | memoryview, base: Base | None
-    ) -> None:
+    def _add(self, kind: int, blob_id: BlobId, data: bytes, base: Base | None) -> None:
         length = len(data)
         if length > MAX_BLOB_BYTES:
             raise ChunkvaultError(f"a piece of {length} bytes is too large to store")
-        frame = (self._frames if base is None else self._changed)[kind]
-        frame.add(FrameBlob(blob_id, length, length, None), bytes(data))
-        if base is not None:
-            frame.bases.append(base)
         self.totals.added_blobs += 1
         self.totals.added_bytes += length
-        if self._is_full(frame):
-            self._submit(kind)
-
-    def _is_full(self, frame: _OpenFrame, share: int = 1) -> bool:
-        is_long = frame.length * share >= self._settings.frame_bytes
-        return is_long or len(frame.blobs) >= _MAX_BLOBS
-
-    def _submit(self, kind: int) -> None:
-        for frames, store in (
-            (self._frames, self._store_frame),
-            (self._changed, self._store_changed),
-        ):
-            if self._is_full(frames[kind]):
-                self._sealers.submit(store, kind, _take(frames, kind))
+        blob = FrameBlob(blob_id, length, length, None)
+        if base is None:
+            if self._frames[kind].add(blob, data):
+                self._sealers.submit(self._store_frame, kind, _take(self._frames, kind))
+            return
+        self._changed[kind].bases.append(base)
+        if self._changed[kind].add(blob, data):
+            self._sealers.submit(self._store_changed, kind, _take(self._changed, kind))
 
     def _finish(self) -> None:
         for kind in _KINDS:
@@ -249,7 +243,7 @@ class BlobWriter:
 
     def _store_changed(self, kind: int, frame: _OpenFrame) -> None:
         """Store blobs that have bases: as deltas where that pays, else whole."""
-        whole, full = _OpenFrame(), None
+        whole, full = _OpenFrame(frame.limit), None
         rows = zip(frame.blobs, frame.pieces, frame.bases, strict=True)
         for blob, data, base in rows:
             delta = self._encoder.encode(self._compressor(), kind, data, base)
@@ -258,9 +252,7 @@ class BlobWriter:
                 continue
             row = blob._replace(length=len(delta), base=base.root)
             with self._lock:
-                deltas = self._deltas[kind]
-                deltas.add(row, delta)
-                is_full = self._is_full(deltas, _DELTA_SHARES[kind])
+                is_full = self._deltas[kind].add(row, delta)
                 full = _take(self._deltas, kind) if is_full else None
             if full is not None:
                 self._store_frame(kind, full)
@@ -352,5 +344,6 @@ class BlobWriter:
 
 def _take(frames: dict[int, _OpenFrame], kind: int) -> _OpenFrame:
     """The open frame of a kind, and a new one in its place."""
-    frame, frames[kind] = frames[kind], _OpenFrame()
+    frame = frames[kind]
+    frames[kind] = _OpenFrame(frame.limit)
     return frame

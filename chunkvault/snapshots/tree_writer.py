@@ -136,7 +136,8 @@ class StreamWriter:
         return self._lists.finish()
 
     def _end_data(self) -> None:
-        self._rest = self._store(memoryview(self._rest), is_end=True)
+        if self._rest:
+            self._rest = self._store(memoryview(self._rest), is_end=True)
 
     def _store(self, data: memoryview, *, is_end: bool) -> bytes:
         """Store chunks; gives what needs more data to be cut."""

@@ -3,17 +3,21 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
-from typing import NamedTuple
 
-from chunkvault.format.node import FLAG_CHANGED, FLAG_RECENT
-from chunkvault.ids import BlobId
-from chunkvault.localfs.capture import data_ranges, open_file, read_xattrs
+from chunkvault.format.node import FLAG_CHANGED, FLAG_RECENT, LAST_TIME_NS, Node
+from chunkvault.localfs.capture import (
+    OwnerNames,
+    data_ranges,
+    make_node,
+    open_file,
+    read_xattrs,
+)
+from chunkvault.operations.backup.similar import bases_of
 from chunkvault.report import Progress
-from chunkvault.snapshots.base_finder import BaseFinder
+from chunkvault.repository import BlobReader
 from chunkvault.snapshots.tree_writer import ContentWriter, StreamWriter
 
-__all__ = ["FileReader", "ReadFile"]
+__all__ = ["FileReader"]
 
 _ATTEMPTS = 3
 _READ_BYTES = 2 << 20
@@ -21,40 +25,13 @@ _CLOCK_TICK_NS = 20 * 10**6
 """Kernels stamp files with the time of their last tick, at most 10 ms ago."""
 
 
-class ReadFile(NamedTuple):
-    """A file as it was read.
-
-    Attributes:
-        status: of the file, as it was when the content was read.
-        size: bytes that were stored.
-        content: see `Node.content`.
-        content_list: see `Node.content_list`.
-        xattrs: see `Node.xattrs`.
-        is_torn: it changed during every attempt, so that the content may mix
-            old and new.
-        is_recent: it had changed a moment before, so that another change right
-            after might leave the same time stamp.
-    """
-
-    status: os.stat_result
-    size: int
-    content: bytes
-    content_list: BlobId | None
-    xattrs: tuple[tuple[bytes, bytes], ...]
-    is_torn: bool
-    is_recent: bool
-
-    @property
-    def flags(self) -> int:
-        """See `Node.flags`."""
-        return FLAG_CHANGED * self.is_torn | FLAG_RECENT * self.is_recent
-
-
 class FileReader:
     """Reads files relative to open directories. One thread.
 
     Args:
         content: where it is stored.
+        reader: of the chunks of older versions.
+        owners: names of users and groups.
         progress: counts the bytes of large files while they are read; those of an
             attempt that has to be repeated, too.
         started_ns: the time when reading began; None if no file is recent.
@@ -64,10 +41,19 @@ class FileReader:
     """
 
     def __init__(
-        self, content: ContentWriter, progress: Progress, started_ns: int | None
+        self,
+        content: ContentWriter,
+        reader: BlobReader,
+        owners: OwnerNames,
+        progress: Progress,
+        started_ns: int | None,
     ) -> None:
-        self._recent_ns = None if started_ns is None else started_ns - _CLOCK_TICK_NS
+        self._recent_ns = (
+            LAST_TIME_NS + 1 if started_ns is None else started_ns - _CLOCK_TICK_NS
+        )
         self._content = content
+        self._reader = reader
+        self._owners = owners
         self._progress = progress
         self.read_bytes = 0
 
@@ -76,29 +62,34 @@ class FileReader:
         directory: int,
         name: bytes,
         status: os.stat_result,
-        find_bases: Callable[[], BaseFinder | None],
-    ) -> ReadFile:
-        """Store a file's content; ``status`` is what its directory said.
+        before: Node | None,
+    ) -> Node:
+        """Store a file's content; gives its node, with metadata of when it was read.
 
-        ``find_bases`` gives the chunks of its last version, for each attempt anew.
+        Args:
+            directory: descriptor of the one that it is in.
+            name: its name there.
+            status: what its directory said.
+            before: its last version, or something like it.
 
         Raises:
             OSError: it cannot be read, or is no file any more.
         """
         descriptor = open_file(directory, name)
         try:
-            found = self._attempt(descriptor, status, find_bases())
+            node = self._attempt(descriptor, name, status, before)
             for _ in range(_ATTEMPTS - 1):
-                if not found.is_torn:
+                if not node.flags & FLAG_CHANGED:
                     break
-                found = self._attempt(descriptor, found.status, find_bases())
-            return found
+                node = self._attempt(descriptor, name, os.fstat(descriptor), before)
+            return node
         finally:
             os.close(descriptor)
 
     def _attempt(
-        self, descriptor: int, status: os.stat_result, bases: BaseFinder | None
-    ) -> ReadFile:
+        self, descriptor: int, name: bytes, status: os.stat_result, before: Node | None
+    ) -> Node:
+        bases = bases_of(self._reader, before)
         size = status.st_size
         content_list = None
         if self._content.is_small(size):
@@ -115,15 +106,16 @@ class FileReader:
         if not stat.S_ISREG(after.st_mode):
             raise OSError(errno.ESTALE, "it was replaced while it was read")
         is_torn = read_bytes != size or _differs(status, after)
-        xattrs = read_xattrs(descriptor)
-        return ReadFile(
+        is_recent = after.st_ctime_ns >= self._recent_ns
+        return make_node(
+            name,
             after,
-            read_bytes,
-            content,
-            content_list,
-            xattrs,
-            is_torn,
-            self._recent_ns is not None and after.st_ctime_ns >= self._recent_ns,
+            self._owners,
+            size=read_bytes,
+            xattrs=read_xattrs(descriptor),
+            content=content,
+            content_list=content_list,
+            flags=FLAG_CHANGED * is_torn | FLAG_RECENT * is_recent,
         )
 
     def _copy(

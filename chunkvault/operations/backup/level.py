@@ -22,6 +22,8 @@ __all__ = [
     "is_within",
 ]
 
+_DEVICE = Node._fields.index("device")
+
 
 @dataclass(slots=True)
 class Level:
@@ -71,13 +73,13 @@ class ParentNodes:
 
     def take(self, name: bytes) -> Node | None:
         """The node of this name; names are asked for in order."""
-        while self._next is not None and self._next.name < name:
-            self.skipped = True
-            self._on_skip(self._next)
-            self._advance()
-        if self._next is None or self._next.name != name:
-            return None
         node = self._next
+        while node is not None and node.name < name:
+            self.skipped = True
+            self._on_skip(node)
+            node = self._advance()
+        if node is None or node.name != name:
+            return None
         self._advance()
         return node
 
@@ -89,7 +91,7 @@ class ParentNodes:
         """The nodes before and after the name that was asked for last."""
         return self._last, self._next
 
-    def _advance(self) -> None:
+    def _advance(self) -> Node | None:
         self._last = self._next
         try:
             self._next = next(self._nodes, None)
@@ -97,6 +99,7 @@ class ParentNodes:
             self._next = None
             self.skipped = True  # nobody knows what there was
             self._on_damage(error)
+        return self._next
 
 
 def is_directory(status: os.stat_result) -> bool:
@@ -129,7 +132,10 @@ def is_within(path: bytes, directories: frozenset[tuple[int, int]]) -> bool:
 
 def are_alike(node: Node, parent_node: Node) -> bool:
     """Equal but for the device, whose number changes from boot to boot."""
-    return node._replace(device=parent_node.device) == parent_node
+    return (
+        node[:_DEVICE] == parent_node[:_DEVICE]
+        and node[_DEVICE + 1 :] == parent_node[_DEVICE + 1 :]
+    )
 
 
 def are_chunks_stored(index: BlobIndex, node: Node) -> bool:

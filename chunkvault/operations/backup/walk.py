@@ -3,17 +3,16 @@
 import os
 from collections.abc import Iterator
 
-from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
+from chunkvault.format.node import EMPTY_DIRECTORY, Node
 from chunkvault.localfs import capture
 from chunkvault.localfs.conditions import Verdict
 from chunkvault.localfs.scan import SourceDirectory
 from chunkvault.operations.backup.choice import Choice
-from chunkvault.operations.backup.file_reader import FileReader
+from chunkvault.operations.backup.entries import EntryWriter
 from chunkvault.operations.backup.level import (
     Level,
     ParentNodes,
     are_alike,
-    are_chunks_stored,
     identities,
     identity,
     is_directory,
@@ -21,16 +20,14 @@ from chunkvault.operations.backup.level import (
 )
 from chunkvault.operations.backup.mishaps import Mishaps
 from chunkvault.operations.backup.options import BackupOptions, Counts
-from chunkvault.operations.backup.similar import Vanished, bases_of, find_similar
+from chunkvault.operations.backup.similar import Vanished, find_similar
 from chunkvault.operations.backup.top_trees import TopTrees
 from chunkvault.report import Progress, Reporter
 from chunkvault.repository import Repository
 from chunkvault.snapshots.tree_reader import TreeReader
-from chunkvault.snapshots.tree_writer import BlobSink, ContentWriter, tree_builder
+from chunkvault.snapshots.tree_writer import BlobSink, tree_builder
 
 __all__ = ["SourceWalk"]
-
-_SIZE = Node._fields.index("size")
 
 
 class SourceWalk:
@@ -58,22 +55,22 @@ class SourceWalk:
         self.tops = TopTrees()
         self._sink = sink
         self._options = options
-        self._reporter = reporter
         self._progress = progress
         self._index = repository.index
-        self._reader = repository.reader
         self._trees = TreeReader(repository.reader)
-        self._owners = capture.OwnerNames()
-        content = ContentWriter(sink, repository.settings)
-        self._files = FileReader(content, progress, options.started_ns)
+        self._entries = EntryWriter(
+            repository,
+            sink,
+            options,
+            reporter=reporter,
+            progress=progress,
+            counts=self.counts,
+            mishaps=self.mishaps,
+        )
+        self._owners = self._entries.owners
         self._skipped = frozenset(identities(options.skip_directories))
         self._choice = Choice(options)
         self._vanished = Vanished()
-
-    @property
-    def _checks_chunks(self) -> bool:
-        """Whether volumes are missing or damaged, as far as is known by now."""
-        return bool(self._index.missing_volumes)
 
     def store(self, path: bytes, parent_node: Node | None) -> Node | None:
         """Store one path that was asked for, with all that lies below.
@@ -101,7 +98,10 @@ class SourceWalk:
             self.mishaps.unreadable(path, error)
             return None
         with folder:
-            return self._store_other(folder, path, name, status, (parent_node, None))
+            if parent_node and self._entries.is_unmodified(parent_node, status):
+                self._entries.take_over(path, parent_node)
+                return parent_node
+            return self._entries.store(folder, path, name, status, (parent_node, None))
 
     def store_way(self, path: bytes) -> Node:
         """The node, without content, of a directory on the way to a path."""
@@ -156,20 +156,22 @@ class SourceWalk:
             except OSError as error:
                 self.mishaps.unreadable(path, error)
                 continue
-            is_folder = is_directory(status)
             verdict = choice.verdict(path, status, device) if choice else Verdict.TAKE
             if verdict is Verdict.LEAVE_OUT:
                 continue
             parent_node = before.take(name)
+            if parent_node and self._entries.is_unmodified(parent_node, status):
+                self._entries.take_over(path, parent_node)
+                self._put(level, parent_node, parent_node)
+                continue
             nodes = find_similar(level, self._vanished, name, status, parent_node)
-            if is_folder:
+            if is_directory(status):
                 child = self._descend(level, path, name, nodes, device)
-                if child is not None and verdict is Verdict.LOOK_INSIDE:
-                    child.needs_content = True
                 if child is not None:
+                    child.needs_content |= verdict is Verdict.LOOK_INSIDE
                     return child
                 continue
-            node = self._store_other(directory, path, name, status, nodes)
+            node = self._entries.store(directory, path, name, status, nodes)
             if node is not None:
                 self._put(level, node, parent_node)
         return None
@@ -224,11 +226,11 @@ class SourceWalk:
         is_empty: bool = False,
     ) -> Level:
         self._progress.current = path
-        node = capture.make_node(name, directory.stat, self._owners)
         names: list[bytes] = []
+        xattrs: tuple[tuple[bytes, bytes], ...] = ()
         try:
             names = [] if is_empty else directory.names()
-            node = node._replace(xattrs=self._directory_xattrs(directory, parent_node))
+            xattrs = self._directory_xattrs(directory, parent_node)
         except OSError as error:
             self.mishaps.unreadable(path, error)
         is_unwanted = self._choice.is_marked(names)
@@ -243,7 +245,7 @@ class SourceWalk:
             tree_builder(self._sink, before and before.subtree, self._trees.load),
             self._parent_nodes(parent_node),
             similar and self._parent_nodes(similar),
-            node,
+            capture.make_node(name, directory.stat, self._owners, xattrs=xattrs),
             parent_node,
             needs_content=is_unwanted,
         )
@@ -271,7 +273,7 @@ class SourceWalk:
             and level.before.is_used_up()
             and parent_node is not None
             and parent_node.subtree is not None
-            and not self._checks_chunks
+            and not self._index.missing_volumes
         ):
             subtree = parent_node.subtree
         else:
@@ -301,99 +303,3 @@ class SourceWalk:
         level.is_empty = False
         if node is not parent_node:
             level.is_same = False
-
-    def _store_other(
-        self,
-        directory: SourceDirectory,
-        path: bytes,
-        name: bytes,
-        status: os.stat_result,
-        nodes: tuple[Node | None, Node | None],
-    ) -> Node | None:
-        """Store anything but a directory, given its old node and a similar one."""
-        parent_node, _ = nodes
-        kind = capture.kind_of(status.st_mode)
-        if kind is None:
-            self.counts.skipped_sockets += 1
-            return None
-        self._progress.done_files += 1
-        if (
-            parent_node is not None
-            and capture.is_unchanged(parent_node, status)
-            and not (self._options.force_rescan and kind == NodeKind.FILE)
-            and not (
-                self._checks_chunks and not are_chunks_stored(self._index, parent_node)
-            )
-        ):
-            return self._unmodified(kind, path, parent_node)
-        try:
-            if kind == NodeKind.FILE:
-                return self._store_file(directory, path, name, status, nodes)
-            return self._store_special(directory, path, name, status)
-        except OSError as error:
-            self.mishaps.unreadable(path, error)
-            return None
-
-    def _unmodified(self, kind: int, path: bytes, node: Node) -> Node:
-        if kind != NodeKind.FILE:
-            self.counts.others += 1
-            return node
-        self.counts.files_unmodified += 1
-        self.counts.total_bytes += node.size
-        self._progress.done_bytes += node.size
-        if self._options.list_entries:
-            self._reporter.entry("unmodified", path)
-        return node
-
-    def _store_file(
-        self,
-        directory: SourceDirectory,
-        path: bytes,
-        name: bytes,
-        status: os.stat_result,
-        nodes: tuple[Node | None, Node | None],
-    ) -> Node:
-        parent_node, similar = nodes
-        before = self._progress.done_bytes
-        found = self._files.read(
-            directory.descriptor,
-            name,
-            status,
-            lambda: bases_of(self._reader, parent_node or similar),
-        )
-        self._progress.done_bytes = before + found.size
-        if found.is_torn:
-            self.mishaps.torn(path)
-        self._count_file(path, found.size, parent_node)
-        node = capture.make_node(name, found.status, self._owners)
-        # By position: this runs for every file that is read.
-        content = (found.content, found.content_list, None, found.flags)
-        return Node._make((*node[:_SIZE], found.size, 0, b"", found.xattrs, *content))
-
-    def _count_file(self, path: bytes, size: int, parent_node: Node | None) -> None:
-        is_new = parent_node is None or parent_node.kind != NodeKind.FILE
-        if is_new:
-            self.counts.files_new += 1
-        else:
-            self.counts.files_changed += 1
-        self.counts.read_bytes = self._files.read_bytes
-        self.counts.total_bytes += size
-        if self._options.list_entries:
-            self._reporter.entry("new" if is_new else "changed", path)
-
-    def _store_special(
-        self,
-        directory: SourceDirectory,
-        path: bytes,
-        name: bytes,
-        status: os.stat_result,
-    ) -> Node:
-        node = capture.make_node(name, status, self._owners)
-        xattrs = capture.read_xattrs_at(directory.descriptor, name)
-        target = b""
-        if node.kind == NodeKind.SYMLINK:
-            target = capture.read_link(directory.descriptor, name)
-        self.counts.others += 1
-        if self._options.list_entries:
-            self._reporter.entry("stored", path)
-        return node._replace(xattrs=xattrs, target=target)
