@@ -150,8 +150,9 @@ def test_table_of_errors_is_the_tree_of_errors():
 
 
 def test_every_exit_code_is_explained():
-    signals = {130, 143}
-    assert exit_code_table() == {0, 3} | {e.exit_code for e in errors()} | signals
+    signals, reader_gone = {130, 143}, {141}
+    codes = {0, 3} | {e.exit_code for e in errors()}
+    assert exit_code_table() == codes | signals | reader_gone
 
 
 def test_exit_codes_of_the_readme_are_those_of_the_document():

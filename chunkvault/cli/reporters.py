@@ -3,6 +3,7 @@
 The one for terminals is `chunkvault.cli.progress`; it loads a library that draws.
 """
 
+import contextlib
 import sys
 import threading
 from typing import Protocol
@@ -106,8 +107,10 @@ class JsonReporter:
         self.end()
 
     def _repeat_status(self, progress: Progress) -> None:
-        while not self._over.wait(_STATUS_INTERVAL_S):
-            self._output.json_line(_status(progress))
+        # Where nobody reads any more, the next line of the command itself fails.
+        with contextlib.suppress(OSError):
+            while not self._over.wait(_STATUS_INTERVAL_S):
+                self._output.json_line(_status(progress))
 
 
 def problem_text(problem: Problem) -> str:

@@ -110,10 +110,10 @@ def test_error_is_one_json_object_where_json_was_asked_for(failing, capsys):
     }
 
 
-def test_closed_pipe_is_not_talked_about(failing, capsys):
+def test_broken_pipe_that_is_not_our_output_is_told(failing, capsys):
     failing(BrokenPipeError(errno.EPIPE, "Broken pipe"))
     assert main(["ls"]) == 1
-    assert capsys.readouterr().err == ""
+    assert "chunkvault: broken pipe" in capsys.readouterr().err
 
 
 def test_error_does_not_send_control_characters(failing, capsys):
@@ -171,8 +171,13 @@ def test_errno_without_words_is_described():
     assert describe_failure(OSError("odd")).message.startswith("internal error")
 
 
-def run_program(text, *, stop_with=None):
-    """Run a program that calls ``main.run`` with a command of its own."""
+def run_program(text, *, read_by=None):
+    """Run a program that calls ``main.run`` with a command of its own.
+
+    Args:
+        text: the command.
+        read_by: a shell's program that its output is piped into.
+    """
     program = (
         "import os, signal, sys, time\n"
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # whoever started the tests
@@ -184,9 +189,11 @@ def run_program(text, *, stop_with=None):
         "sys.argv = ['chunkvault', 'ls']\n"
         "main.run()\n"
     )
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, "-c", program]
+    if read_by is not None:
+        pipe = f'set -o pipefail; "$@" | {read_by}'
+        words = ["bash", "-c", pipe, "bash", *words]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +214,34 @@ def test_second_signal_ends_at_once():
     done = run_program(text)
     assert done.returncode == 130
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # More than a pipe holds, so that the reader is gone before the end.
+        "for number in range(99_999): context.output.line(str(number))",
+        "for number in range(99_999): context.output.json_line({'number': number})",
+    ],
+)
+def test_reader_that_has_enough_ends_the_command_as_it_ends_others(text):
+    done = run_program(text, read_by="head -1")
+    assert (done.returncode, done.stderr) == (141, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_reader_of_the_help_may_go_away():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "chunkvault", "--help"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_warnings_are_not_shown():
