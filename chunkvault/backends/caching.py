@@ -5,7 +5,7 @@ fetched again, and an error of the local disk only switches it off.
 """
 
 import os
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Iterator
 from hashlib import blake2b
 from threading import Lock
 from typing import TypeVar
@@ -24,8 +24,8 @@ _HASH_BYTES = 32
 class CachingBackend:
     """Serves cacheable objects from a local directory once they were fetched.
 
-    An object that somebody else deleted is served on until `forget_absent` is
-    told; no listing ever comes from the cache.
+    An object that somebody else deleted is served on until its space is needed: names
+    are used once, so it is still what it was. No listing ever comes from the cache.
 
     Attributes:
         disabled_reason: why the cache is out of use; ``None`` while it works.
@@ -127,21 +127,6 @@ class CachingBackend:
     def upkeep(self) -> Upkeep | None:
         """What the inner backend offers to those who clean up."""
         return upkeep_of(self._inner)
-
-    def forget_absent(self, prefix: str, names: Container[str]) -> None:
-        """Drop what is kept under a prefix but is not among these names.
-
-        Args:
-            prefix: what was listed.
-            names: the names of that listing.
-        """
-
-        def forget(folder: CacheFolder) -> None:
-            for name in tuple(folder.names()):
-                if name.startswith(prefix) and name not in names:
-                    folder.remove(name)
-
-        self._attempt(forget)
 
     def _may_keep(self, name: str) -> bool:
         return (

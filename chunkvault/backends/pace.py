@@ -1,6 +1,5 @@
 """How many bytes may pass in a second: a token bucket that all threads share."""
 
-from collections.abc import Iterator
 from threading import Lock
 
 from chunkvault.backends.clock import Clock, SystemClock
@@ -51,12 +50,3 @@ class Pace:
             delay_s = self._free_at_s - now_s
         if delay_s > 0:
             self._clock.wait(delay_s)
-
-    def slices(self, data: bytes | bytearray | memoryview) -> Iterator[memoryview]:
-        """The bytes in pieces, each as soon as it may pass; whole without a rate."""
-        rest = memoryview(data).cast("B")
-        step = SLICE_BYTES if self.is_limited else max(len(rest), 1)
-        for start in range(0, len(rest), step):
-            piece = rest[start : start + step]
-            self.take(len(piece))
-            yield piece

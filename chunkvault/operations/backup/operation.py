@@ -174,6 +174,5 @@ class _CountingSink:
         known = self._repository.index.is_stored(blob_id[:PREFIX_BYTES])
         if not known and blob_id not in self._seen:
             self._seen.add(blob_id)
-            self.totals.added_blobs += 1
             self.totals.added_bytes += len(data)
         return blob_id

@@ -155,17 +155,6 @@ def test_delete_removes_it_from_the_cache(filled):
         backend.get("index/a")
 
 
-def test_objects_that_vanished_from_the_backend_can_be_forgotten(setup):
-    backend = setup.open()
-    for name in ("index/a", "index/b", "index/deep/c"):
-        backend.put(name, content_of(name))
-    backend.forget_absent("index/deep/", {"index/b"})
-    assert not setup.file("index/deep/c").exists()
-    backend.forget_absent("index/", {"index/b"})
-    assert not setup.file("index/a").exists()
-    assert setup.file("index/b").exists()
-
-
 def test_a_file_that_vanished_from_the_cache_is_fetched_again(filled):
     backend = filled.open()
     backend.get("index/a")
@@ -219,7 +208,6 @@ def assert_works_without_cache(setup):
     assert os.fspath(setup.folder) in backend.disabled_reason
     backend.put("index/b", content_of("index/b"))
     assert backend.get("index/b", 1, 2) == content_of("index/b")[1:3]
-    backend.forget_absent("index/", set())
     backend.delete("index/b")
     backend.close()
 
@@ -278,7 +266,6 @@ def test_a_leftover_of_a_killed_process_does_no_harm(filled):
     leftover.write_bytes(b"x" * 99_990)
     os.utime(leftover, ns=(0, 0))
     backend = filled.open()
-    backend.forget_absent("", set())
     backend.get("index/a")
     assert not leftover.exists()
     assert filled.file("index/a").exists()

@@ -6,7 +6,7 @@ import pytest
 
 from chunkvault.backends.limiting import LimitingBackend
 from chunkvault.backends.memory import MemoryBackend
-from chunkvault.backends.pace import SLICE_BYTES, Pace
+from chunkvault.backends.pace import Pace
 from tests.support.fake_clock import FakeClock
 
 KIB = 1024
@@ -55,18 +55,8 @@ def test_without_a_rate_nothing_waits():
     clock = FakeClock()
     pace = Pace(None, clock)
     pace.take(1 << 40)
-    assert [bytes(piece) for piece in pace.slices(b"whole")] == [b"whole"]
     assert clock.waits == []
     assert not pace.is_limited
-
-
-def test_a_large_object_passes_in_slices():
-    clock = FakeClock()
-    data = bytes(range(256)) * 1024
-    pieces = list(Pace(KIB, clock).slices(memoryview(data).cast("I")))
-    assert b"".join(pieces) == data
-    assert max(map(len, pieces)) == SLICE_BYTES
-    assert len(clock.waits) == len(pieces)
 
 
 def test_a_backend_without_slices_pays_for_whole_objects():
