@@ -10,7 +10,9 @@ from chunkvault.cli.output import printable
 from chunkvault.cli.selection import add_selection, read_selection
 from chunkvault.cli.sources import (
     missing_paths,
+    read_host,
     read_path_list,
+    read_tag,
     source_path,
     standard_input,
 )
@@ -91,13 +93,19 @@ def _add_snapshot_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the snapshot")
     group.add_argument(
         "--tag",
+        type=read_tag,
         action="append",
         default=[],
         dest="tags",
         metavar="TAG",
         help="a word to find the snapshot by; may be given several times",
     )
-    group.add_argument("--host", metavar="NAME", help="instead of this machine's name")
+    group.add_argument(
+        "--host",
+        type=read_host,
+        metavar="NAME",
+        help="instead of this machine's name",
+    )
     group.add_argument("--time", metavar="TIME", help="instead of the present")
 
 
@@ -113,7 +121,7 @@ def _read_options(arguments: Namespace, context: Context) -> "BackupOptions":
         started_ns=context.now_ns,
         host=arguments.host or context.host,
         user=context.user,
-        tags=tuple(arguments.tags),
+        tags=tuple(dict.fromkeys(arguments.tags)),
         selection=selected.selection,
         conditions=selected.conditions,
         exclude_texts=selected.texts,

@@ -147,6 +147,14 @@ def test_traceback_is_shown_only_where_it_was_asked_for(failing, capsys, monkeyp
         (["key", "list", "--device", "x"], "--device"),
         (["cat", "/x", "--json"], "JSON"),
         (["ls", "-r", "ftp:x"], "ftp"),
+        (["backup", "/x", "--tag", ""], "a tag cannot be empty"),
+        (["backup", "/x", "--tag", " "], "a tag cannot be empty"),
+        (["backup", "/x", "--tag", "a,b"], "'a,b'"),
+        (["backup", "/x", "--tag", "a\nb"], "'a\\x0ab'"),
+        (["backup", "/x", "--tag", "a\udcff"], "'a\\xff'"),
+        (["backup", "/x", "--host", ""], "a host cannot be empty"),
+        (["import", "duplicity", "/x", "--tag", ""], "a tag cannot be empty"),
+        (["import", "duplicity", "/x", "--host", "\x1b"], "'\\x1b'"),
     ],
 )
 def test_nonsense_is_a_usage_error(capsys, monkeypatch, words, text):
