@@ -28,6 +28,8 @@ A PATTERN is written as in a .gitignore and compared with absolute paths: '*.o' 
 any such name, '/home/*/tmp' is anchored, 'cache/' is folders only, '**' any number
 of folders. Of the patterns that fit, the last one on the command line wins.
 
+The repository's own folder and the cache are left out, wherever they are found.
+
 Exit code 3: the snapshot was taken, but some files could not be read; each is named.
 
 examples:

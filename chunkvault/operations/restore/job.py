@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass, field
 from threading import Lock
 
-from chunkvault.errors import DamageError, TargetFull
+from chunkvault.errors import ChunkvaultError, DamageError, TargetFull
 from chunkvault.format.node import Node
 from chunkvault.localfs.apply import Target
 from chunkvault.operations.restore.plan import Plan
@@ -103,6 +103,11 @@ class Job:
         name = error.object_name if isinstance(error, DamageError) else ""
         problem = Problem(self.shown_path(path), _message(error), object_name=name)
         self.reporter.problem(problem)
+
+    def spare(self, path: bytes, reason: ChunkvaultError) -> None:
+        """One entry that should go stays, as it has to."""
+        shown = self.shown_path(path)
+        self.reporter.problem(Problem(shown, str(reason), is_failure=False))
 
     def warn(self, message: str) -> None:
         """Something was not done that is not about one entry."""
