@@ -53,7 +53,14 @@ __all__ = [
     "UnsupportedFormat",
     "UsageError",
     "WrongKey",
+    "os_reason",
 ]
+
+
+def os_reason(error: OSError) -> str:
+    """Why the operating system refused, as our messages are written: lower case."""
+    reason = error.strerror or str(error)
+    return reason[:1].lower() + reason[1:]
 
 
 class ChunkvaultError(Exception):

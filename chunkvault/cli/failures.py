@@ -8,7 +8,7 @@ import sys
 from typing import NamedTuple
 
 from chunkvault.cli.output import printable
-from chunkvault.errors import ChunkvaultError, Interrupted
+from chunkvault.errors import ChunkvaultError, Interrupted, os_reason
 
 __all__ = ["Failure", "describe_failure", "is_reader_gone", "tell_failure"]
 
@@ -50,7 +50,8 @@ def describe_failure(error: BaseException) -> Failure:
         case BrokenPipeError() if is_reader_gone():
             return Failure(_EXIT_READER_GONE, "")
         case MemoryError():
-            return Failure(1, "out of memory", "free some memory, or use fewer workers")
+            what = str(error) or "out of memory"
+            return Failure(1, what, "free some memory, or use fewer --workers")
         case OSError(errno=number) if number is not None:
             code = _EXIT_NO_SPACE if number in _NO_SPACE else 1
             return Failure(code, _describe_os_error(error), _OS_HINTS.get(number, ""))
@@ -87,7 +88,7 @@ def tell_failure(failure: Failure, *, as_json: bool) -> None:
 
 
 def _describe_os_error(error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
+    reason = os_reason(error)
     if error.filename is None:
         return reason
     return f"{printable(error.filename)}: {reason}"

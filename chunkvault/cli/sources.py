@@ -5,7 +5,7 @@ import sys
 from typing import BinaryIO
 
 from chunkvault.cli.output import printable
-from chunkvault.errors import UsageError
+from chunkvault.errors import UsageError, os_reason
 
 __all__ = [
     "missing_paths",
@@ -120,4 +120,6 @@ def _read(name: str) -> bytes:
         with open(name, "rb") as file:
             return file.read()
     except OSError as error:
-        raise UsageError(f"cannot read {printable(name)}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot read {printable(name)}: {os_reason(error)}"
+        ) from error

@@ -167,9 +167,13 @@ def _stdin_name(arguments: Namespace) -> bytes | None:
 
 
 def _time(text: str | None, context: Context) -> int:
+    from chunkvault.format.snapshot import MAX_TIME_NS  # with the operation
+
+    time_ns = context.now_ns if text is None else context.parse_time(text)
+    if 0 <= time_ns <= MAX_TIME_NS:
+        return time_ns
     if text is None:
-        return context.now_ns
-    time_ns = context.parse_time(text)
-    if time_ns < 0:
-        raise UsageError("a snapshot cannot be older than 1970")
-    return time_ns
+        raise ChunkvaultError(
+            "the clock of this machine is before 1970", hint="set the clock"
+        )
+    raise UsageError("a snapshot's time must lie between 1970 and 2554")

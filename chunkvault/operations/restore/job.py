@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass, field
 from threading import Lock
 
-from chunkvault.errors import ChunkvaultError, DamageError, TargetFull
+from chunkvault.errors import ChunkvaultError, DamageError, TargetFull, os_reason
 from chunkvault.format.node import Node
 from chunkvault.localfs.apply import Target
 from chunkvault.operations.restore.plan import Plan
@@ -132,6 +132,4 @@ def stop_if_full(error: Exception, target: bytes) -> None:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
+    return os_reason(error) if isinstance(error, OSError) else str(error)

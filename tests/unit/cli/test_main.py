@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from chunkvault.cli import context
 from chunkvault.cli.commands import COMMANDS, ls
 from chunkvault.cli.failures import describe_failure
 from chunkvault.cli.main import main
@@ -147,6 +148,8 @@ def test_traceback_is_shown_only_where_it_was_asked_for(failing, capsys, monkeyp
         (["key", "list", "--device", "x"], "--device"),
         (["cat", "/x", "--json"], "JSON"),
         (["ls", "-r", "ftp:x"], "ftp"),
+        (["backup", "/", "-r", "memory:", "--time", "1969-01-01"], "1970 and 2554"),
+        (["backup", "/", "-r", "memory:", "--time", "2999-01-01"], "1970 and 2554"),
         (["backup", "/x", "--tag", ""], "a tag cannot be empty"),
         (["backup", "/x", "--tag", " "], "a tag cannot be empty"),
         (["backup", "/x", "--tag", "a,b"], "'a,b'"),
@@ -161,6 +164,16 @@ def test_nonsense_is_a_usage_error(capsys, monkeypatch, words, text):
     monkeypatch.setenv("CHUNKVAULT_PASSWORD", "x")
     assert main(words) == 2
     assert text in capsys.readouterr().err
+
+
+def test_clock_before_1970_is_told(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHUNKVAULT_PASSWORD", "x")
+    monkeypatch.setattr(context, "now_ns", lambda: -1)
+    assert main(["backup", "-r", "memory:", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "chunkvault: the clock of this machine is before 1970\n"
+        "chunkvault: hint: set the clock\n"
+    )
 
 
 def test_missing_repository_is_named(capsys, monkeypatch, tmp_path):
