@@ -165,7 +165,7 @@ def test_drawing_of_the_errors_shows_each_with_its_code():
     for error in errors():
         line = re.search(rf"\b{error.__name__}\b.*", drawn)
         assert line, error
-        if "exit_code" in vars(error) and error.__name__ != "Interrupted":
+        if "exit_code" in vars(error):
             assert str(error.exit_code) in line[0]
 
 

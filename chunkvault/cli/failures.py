@@ -7,7 +7,7 @@ import signal
 import sys
 from typing import NamedTuple
 
-from chunkvault.cli.output import printable
+from chunkvault.cli.output import OutputLost, printable
 from chunkvault.errors import ChunkvaultError, Interrupted, os_reason
 
 __all__ = ["Failure", "describe_failure", "is_reader_gone", "tell_failure"]
@@ -42,10 +42,12 @@ class Failure(NamedTuple):
 
 def describe_failure(error: BaseException) -> Failure:
     """Put an error into words; never fails itself."""
+    if isinstance(error, OutputLost):
+        error = error.reason
+    elif isinstance(error, KeyboardInterrupt):
+        error = Interrupted()
     match error:
-        case KeyboardInterrupt():
-            return describe_failure(Interrupted())
-        case ChunkvaultError():
+        case ChunkvaultError() | Interrupted():
             return Failure(error.exit_code, str(error), error.hint)
         case BrokenPipeError() if is_reader_gone():
             return Failure(_EXIT_READER_GONE, "")

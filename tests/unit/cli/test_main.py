@@ -12,6 +12,7 @@ from chunkvault.cli.commands import COMMANDS, ls
 from chunkvault.cli.failures import describe_failure
 from chunkvault.cli.main import main
 from chunkvault.errors import DamageError, Interrupted, WrongKey
+from tests.support.command import Program
 
 HEAVY = {
     "b2sdk",
@@ -249,6 +250,26 @@ def test_reader_that_has_enough_ends_the_command_as_it_ends_others(text):
     done = run_program(text, read_by="head -1")
     assert (done.returncode, done.stderr) == (141, "")
     assert len(done.stdout.splitlines()) == 1
+
+
+def test_reader_of_the_entries_that_goes_away_costs_no_file(tmp_path):
+    (tmp_path / "source").mkdir()
+    for number in range(999):  # their names are more than a pipe holds
+        (tmp_path / "source" / f"{number:0100}").write_bytes(b"")
+    program = Program(tmp_path)
+    program.environment |= {"CHUNKVAULT_PASSWORD": "x"}
+    del program.environment["CHUNKVAULT_KEY_FILE"]
+    assert program.run("init").returncode == 0
+    command = [sys.executable, "-m", "chunkvault", "backup", "-v", tmp_path / "source"]
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$@" | head -1', "bash", *command],
+        env=program.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (141, "")
+    assert program.run("snapshots").stdout == "no snapshots\n"
 
 
 def test_reader_of_the_help_may_go_away():
