@@ -22,8 +22,9 @@
     ├── DamageError                   20   names the object
     │   └── FormatError               20   bytes that no writer could have meant
     ├── TamperingSuspected            21
-    ├── SafetyStop                    24
-    └── Interrupted              130/143   the signal
+    └── SafetyStop                    24
+    Interrupted                  130/143   the signal; no error, so nothing that goes
+                                           on after errors goes on after this
 
 Exit code 3 (done, but some files could not be read or written) is not an
 exception: it is a count in a summary. Every error carries its exit code, a
@@ -53,7 +54,14 @@ __all__ = [
     "UnsupportedFormat",
     "UsageError",
     "WrongKey",
+    "os_reason",
 ]
+
+
+def os_reason(error: OSError) -> str:
+    """Why the operating system refused, as our messages are written: lower case."""
+    reason = error.strerror or str(error)
+    return reason[:1].lower() + reason[1:]
 
 
 class ChunkvaultError(Exception):
@@ -216,11 +224,15 @@ class SafetyStop(ChunkvaultError):
     exit_code = 24
 
 
-class Interrupted(ChunkvaultError):
+class Interrupted(BaseException):
     """A signal asked the process to end.
+
+    No `ChunkvaultError` and no ``Exception``: what names an entry that failed and goes
+    on with the next one would take it for the failure of that entry.
 
     Attributes:
         exit_code: 128 plus the number of the signal.
+        hint: one sentence on what to do next.
     """
 
     exit_code = 130

@@ -150,8 +150,9 @@ def test_table_of_errors_is_the_tree_of_errors():
 
 
 def test_every_exit_code_is_explained():
-    signals = {130, 143}
-    assert exit_code_table() == {0, 3} | {e.exit_code for e in errors()} | signals
+    signals, reader_gone = {130, 143}, {141}
+    codes = {0, 3} | {e.exit_code for e in errors()}
+    assert exit_code_table() == codes | signals | reader_gone
 
 
 def test_exit_codes_of_the_readme_are_those_of_the_document():
@@ -164,7 +165,7 @@ def test_drawing_of_the_errors_shows_each_with_its_code():
     for error in errors():
         line = re.search(rf"\b{error.__name__}\b.*", drawn)
         assert line, error
-        if "exit_code" in vars(error) and error.__name__ != "Interrupted":
+        if "exit_code" in vars(error):
             assert str(error.exit_code) in line[0]
 
 

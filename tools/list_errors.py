@@ -7,7 +7,7 @@ errors, paste what this prints (``.venv-test/bin/python tools/list_errors.py``).
 
 from collections.abc import Iterator
 
-from chunkvault.errors import ChunkvaultError
+from chunkvault.errors import ChunkvaultError, Interrupted
 
 HEADER = "| code | error | means | what to do |\n|---|---|---|---|"
 
@@ -25,7 +25,7 @@ def error_classes(
             yield from error_classes(child)
 
 
-def error_row(error: type[ChunkvaultError]) -> str:
+def error_row(error: type[ChunkvaultError | Interrupted]) -> str:
     """One line of the table."""
     meaning = (error.__doc__ or "").partition("\n")[0].rstrip(".")
     code = "128 + signal" if error.__name__ == "Interrupted" else str(error.exit_code)
@@ -34,7 +34,7 @@ def error_row(error: type[ChunkvaultError]) -> str:
 
 def error_table() -> str:
     """All errors by exit code, as a Markdown table."""
-    ordered = sorted(error_classes(), key=lambda error: error.exit_code)
+    ordered = sorted([*error_classes(), Interrupted], key=lambda one: one.exit_code)
     return "\n".join([HEADER, *map(error_row, ordered)])
 
 

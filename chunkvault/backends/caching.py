@@ -24,8 +24,8 @@ _HASH_BYTES = 32
 class CachingBackend:
     """Serves cacheable objects from a local directory once they were fetched.
 
-    An object that somebody else deleted is served on; no listing ever comes from
-    the cache.
+    An object that somebody else deleted is served on until its space is needed: names
+    are used once, so it is still what it was. No listing ever comes from the cache.
 
     Attributes:
         disabled_reason: why the cache is out of use; ``None`` while it works.

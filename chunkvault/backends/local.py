@@ -9,7 +9,7 @@ import errno
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Lock
 
 from chunkvault.backends.base import ObjectInfo, check_name, require_name
@@ -27,6 +27,7 @@ from chunkvault.errors import (
     ObjectNotFound,
     StorageFull,
     StorageUnreachable,
+    os_reason,
 )
 
 __all__ = ["LocalBackend"]
@@ -75,7 +76,7 @@ class LocalBackend:
         """Write, sync, link into place, sync the directory."""
         require_name(name)
         path = self._path_of(name)
-        with _told_about("store", name):
+        with self._telling("store", name):
             self._remove_leftovers_once()
             directory = os.path.dirname(path)
             self._require_directory(directory)
@@ -88,7 +89,7 @@ class LocalBackend:
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Open, read the range, close."""
         require_name(name)
-        with _told_about("read", name, missing=ObjectNotFound):
+        with self._telling("read", name, missing=ObjectNotFound):
             descriptor = os.open(self._path_of(name), _READ)
             try:
                 return _read_range(descriptor, offset, length)
@@ -110,7 +111,7 @@ class LocalBackend:
         """Unlink the file, durably; its directory stays."""
         require_name(name)
         path = self._path_of(name)
-        with _told_about("delete", name), suppress(FileNotFoundError):
+        with self._telling("delete", name), suppress(FileNotFoundError):
             os.unlink(path)
             _sync_directory(os.path.dirname(path))
 
@@ -123,6 +124,12 @@ class LocalBackend:
 
     def _path_of(self, name: str) -> bytes:
         return os.path.join(self.path, name.encode("ascii"))
+
+    def _telling(
+        self, verb: str, name: str, missing: type[BackendError] = StorageUnreachable
+    ) -> AbstractContextManager[None]:
+        """Errors of the operating system, with where the object is."""
+        return _told_about(verb, os.fsdecode(self._path_of(name)), missing)
 
     def _remove_leftovers_once(self) -> None:
         """Only a process that writes cleans up, and only the first time."""
@@ -180,13 +187,13 @@ class _SyncFailedError(OSError):
 
 @contextmanager
 def _told_about(
-    verb: str, name: str, missing: type[BackendError] = StorageUnreachable
+    verb: str, what: str, missing: type[BackendError] = StorageUnreachable
 ) -> Iterator[None]:
     """Turn errors of the operating system into ours.
 
     Args:
         verb: what was being done.
-        name: to what.
+        what: to what.
         missing: what "no such file" means; where the caller has just made the
             directory, it means that the storage went away.
     """
@@ -196,8 +203,7 @@ def _told_about(
         kind = _KINDS.get(error.errno or 0, BackendError)
         if error.errno == errno.ENOENT:
             kind = missing
-        reason = (error.strerror or str(error)).lower()
-        raise kind(f"cannot {verb} {name}: {reason}") from error
+        raise kind(f"cannot {verb} {what}: {os_reason(error)}") from error
 
 
 def _make_directory(directory: bytes, root: bytes, durable: set[bytes]) -> None:

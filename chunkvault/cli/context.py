@@ -282,7 +282,7 @@ class Context:
             reporter.close()
 
     def local_directories(self) -> tuple[bytes, ...]:
-        """The repository's own folder and the cache: never backed up."""
+        """The repository's own folder and the cache: left alone by all."""
         from chunkvault.backends.local import LocalBackend
 
         directories = [self.settings.cache_directory]

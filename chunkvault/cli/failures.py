@@ -2,16 +2,19 @@
 
 import errno
 import json
+import select
+import signal
 import sys
 from typing import NamedTuple
 
-from chunkvault.cli.output import printable
-from chunkvault.errors import ChunkvaultError, Interrupted
+from chunkvault.cli.output import OutputLost, printable
+from chunkvault.errors import ChunkvaultError, Interrupted, os_reason
 
-__all__ = ["Failure", "describe_failure", "tell_failure"]
+__all__ = ["Failure", "describe_failure", "is_reader_gone", "tell_failure"]
 
 _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _EXIT_NO_SPACE = 22
+_EXIT_READER_GONE = 128 + signal.SIGPIPE
 _DEBUG_HINT = "CHUNKVAULT_DEBUG=1 shows where it happened; please report it"
 _OS_HINTS = {
     errno.ENOSPC: "free some space and run the command again",
@@ -39,15 +42,18 @@ class Failure(NamedTuple):
 
 def describe_failure(error: BaseException) -> Failure:
     """Put an error into words; never fails itself."""
+    if isinstance(error, OutputLost):
+        error = error.reason
+    elif isinstance(error, KeyboardInterrupt):
+        error = Interrupted()
     match error:
-        case KeyboardInterrupt():
-            return describe_failure(Interrupted())
-        case ChunkvaultError():
+        case ChunkvaultError() | Interrupted():
             return Failure(error.exit_code, str(error), error.hint)
-        case BrokenPipeError():
-            return Failure(1, "")  # who read our output went away: head, less
+        case BrokenPipeError() if is_reader_gone():
+            return Failure(_EXIT_READER_GONE, "")
         case MemoryError():
-            return Failure(1, "out of memory", "free some memory, or use fewer workers")
+            what = str(error) or "out of memory"
+            return Failure(1, what, "free some memory, or use fewer --workers")
         case OSError(errno=number) if number is not None:
             code = _EXIT_NO_SPACE if number in _NO_SPACE else 1
             return Failure(code, _describe_os_error(error), _OS_HINTS.get(number, ""))
@@ -55,6 +61,18 @@ def describe_failure(error: BaseException) -> Failure:
             name = type(error).__name__
             what = f"internal error: {name}: {error}; this is a bug"
             return Failure(1, what, _DEBUG_HINT)
+
+
+def is_reader_gone() -> bool:
+    """Whether nobody reads our output any more: ``head`` had enough, ``less`` ended.
+
+    A pipe to a program that we started may break as well, which is another matter.
+    """
+    poll = select.poll()
+    for stream in (sys.__stdout__, sys.__stderr__):
+        if stream is not None and not stream.closed:
+            poll.register(stream.fileno(), 0)
+    return any(state & (select.POLLERR | select.POLLHUP) for _, state in poll.poll(0))
 
 
 def tell_failure(failure: Failure, *, as_json: bool) -> None:
@@ -72,7 +90,7 @@ def tell_failure(failure: Failure, *, as_json: bool) -> None:
 
 
 def _describe_os_error(error: OSError) -> str:
-    reason = (error.strerror or str(error)).lower()
+    reason = os_reason(error)
     if error.filename is None:
         return reason
     return f"{printable(error.filename)}: {reason}"

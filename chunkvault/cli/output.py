@@ -9,11 +9,13 @@ import base64
 import json
 import sys
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TextIO
 
 __all__ = [
     "Output",
+    "OutputLost",
     "count",
     "human_duration",
     "human_size",
@@ -26,8 +28,26 @@ JsonObject = Mapping[str, object]
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
+class OutputLost(BaseException):
+    """Standard output cannot be written: its reader went away, its disk is full.
+
+    No ``OSError``: what names a file that cannot be read or written and goes on with
+    the next one would take it for an error of that file.
+
+    Attributes:
+        reason: why.
+    """
+
+    def __init__(self, reason: OSError) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
 class Output:
-    """Lines and documents to standard output; any thread may write."""
+    """Lines and documents to standard output; any thread may write.
+
+    Every method raises `OutputLost` if that fails.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
@@ -35,12 +55,12 @@ class Output:
 
     def line(self, text: str = "") -> None:
         """One line of text, made of parts that went through `printable`."""
-        with self._lock:
+        with self._writing():
             self._stream.write(text + "\n")
 
     def json_line(self, content: JsonObject) -> None:
         """One object on a line of its own, at once, for a program that follows."""
-        with self._lock:
+        with self._writing():
             self._stream.write(json.dumps(content) + "\n")
             self._stream.flush()
 
@@ -52,7 +72,8 @@ class Output:
         """One document: an array, an object a line, written as they come."""
         separator = "["
         for content in objects:
-            self._stream.write(f"{separator}\n  {json.dumps(content)}")
+            with self._writing():
+                self._stream.write(f"{separator}\n  {json.dumps(content)}")
             separator = ","
         self.line("[]" if separator == "[" else "\n]")
 
@@ -75,6 +96,14 @@ class Output:
                 for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
             ]
             self.line("  ".join(padded).rstrip())
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with self._lock:
+                yield
+        except OSError as error:
+            raise OutputLost(error) from error
 
 
 def printable(name: bytes | str) -> str:

@@ -14,7 +14,7 @@ import unicodedata
 
 from chunkvault.cli.output import printable
 from chunkvault.cli.settings import SecretSource
-from chunkvault.errors import ChunkvaultError, UsageError
+from chunkvault.errors import ChunkvaultError, UsageError, os_reason
 from chunkvault.repository import DeviceKey, Passphrase
 
 __all__ = [
@@ -35,6 +35,8 @@ _HINT = (
     "set CHUNKVAULT_PASSWORD_FILE, CHUNKVAULT_PASSWORD_COMMAND or"
     " CHUNKVAULT_KEY_FILE where nobody can type a password"
 )
+
+_SHELL_HINT = "no shell runs it; where it needs one: sh -c 'pass show backup | head -1'"
 
 
 def read_secret(source: SecretSource, *, twice: bool = False) -> Passphrase | DeviceKey:
@@ -123,13 +125,17 @@ def create_secret_file(path: str, secret: bytes, what: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
         descriptor = os.open(path, flags, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(descriptor)
+        try:
+            with open(descriptor, "wb") as file:
+                file.write(secret)
+                file.flush()
+                os.fsync(descriptor)
+        except BaseException:
+            os.unlink(path)  # half a secret would only be in the way
+            raise
     except OSError as error:
         raise UsageError(
-            f"cannot create the {what} file {printable(path)}: {error.strerror}",
+            f"cannot create the {what} file {printable(path)}: {os_reason(error)}",
             hint="name a file that does not exist yet, in a folder that does",
         ) from error
 
@@ -155,22 +161,38 @@ def _read_file(path: str, limit: int) -> bytes:
         with open(path, "rb") as file:
             return file.read(limit)
     except OSError as error:
-        raise UsageError(f"cannot read {printable(path)}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot read {printable(path)}: {os_reason(error)}"
+        ) from error
 
 
 def _run_command(command: str) -> bytes:
-    import shlex  # needed by few, and never by --help
-
+    words = _split_command(command)
     try:
-        words = shlex.split(command)
         done = subprocess.run(words, stdout=subprocess.PIPE, check=False)  # noqa: S603
-    except (OSError, ValueError, IndexError) as error:
-        raise UsageError(f"cannot run the password command: {error}") from error
+    except OSError as error:
+        program, reason = printable(words[0]), os_reason(error)
+        raise UsageError(
+            f"cannot run the password command: {program}: {reason}", hint=_SHELL_HINT
+        ) from error
     if done.returncode:
         raise ChunkvaultError(
             f"the password command ended with exit code {done.returncode}"
         )
     return done.stdout
+
+
+def _split_command(command: str) -> list[str]:
+    import shlex  # needed by few, and never by --help
+
+    try:
+        words = shlex.split(command)
+    except ValueError as error:  # "No closing quotation"
+        reason = str(error).lower()
+        raise UsageError(f"cannot run the password command: {reason}") from error
+    if not words:
+        raise UsageError("cannot run the password command: it is empty")
+    return words
 
 
 def _first_line(data: bytes, source: str) -> Passphrase:

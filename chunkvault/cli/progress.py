@@ -5,6 +5,7 @@ Everything goes to standard error, and is gone when the operation is over; only
 the problems stay.
 """
 
+import contextlib
 import sys
 import time
 from collections import deque
@@ -84,7 +85,8 @@ class TerminalReporter:
     def problem(self, problem: Problem) -> None:
         """A line above the bar, which stays."""
         style = "red" if problem.is_failure else "yellow"
-        self._console.print(Text(problem_text(problem), style=style))
+        with contextlib.suppress(OSError):  # the terminal was closed
+            self._console.print(Text(problem_text(problem), style=style))
 
     def entry(self, action: str, path: bytes) -> None:
         """A line of standard output; above the bar, if both are on the terminal."""

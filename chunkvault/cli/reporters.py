@@ -3,11 +3,12 @@
 The one for terminals is `chunkvault.cli.progress`; it loads a library that draws.
 """
 
+import contextlib
 import sys
 import threading
 from typing import Protocol
 
-from chunkvault.cli.output import Output, path_fields, printable
+from chunkvault.cli.output import Output, OutputLost, path_fields, printable
 from chunkvault.report import Problem, Progress, Reporter
 
 __all__ = ["ClosingReporter", "JsonReporter", "PlainReporter", "problem_text"]
@@ -41,9 +42,10 @@ class PlainReporter:
         """Nothing is shown."""
 
     def problem(self, problem: Problem) -> None:
-        """A line on standard error."""
+        """A line on standard error, if anybody listens there."""
         if problem.is_failure or not self._is_quiet:
-            print(problem_text(problem), file=sys.stderr, flush=True)
+            with contextlib.suppress(OSError):
+                print(problem_text(problem), file=sys.stderr, flush=True)
 
     def entry(self, action: str, path: bytes) -> None:
         """A line on standard output."""
@@ -106,8 +108,10 @@ class JsonReporter:
         self.end()
 
     def _repeat_status(self, progress: Progress) -> None:
-        while not self._over.wait(_STATUS_INTERVAL_S):
-            self._output.json_line(_status(progress))
+        # Where nobody reads any more, the next line of the command itself fails.
+        with contextlib.suppress(OutputLost):
+            while not self._over.wait(_STATUS_INTERVAL_S):
+                self._output.json_line(_status(progress))
 
 
 def problem_text(problem: Problem) -> str:

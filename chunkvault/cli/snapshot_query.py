@@ -26,6 +26,9 @@ __all__ = [
     "read_query",
 ]
 
+_CLOCKS_DIFFER_NS = 3600 * 10**9
+"""By how much clocks of two machines may differ without a word."""
+
 
 def add_choice_arguments(parser: ArgumentParser) -> None:
     """Declare what chooses one snapshot."""
@@ -133,6 +136,8 @@ def find_snapshot(
     catalog = Catalog(repository)
     found = catalog.find(read_query(arguments, context, holding))
     _tell_damaged(catalog.damaged)
+    if not arguments.snapshot and not arguments.at:
+        _tell_future(found, context)
     return found
 
 
@@ -183,6 +188,16 @@ def _add_filters(parser: _ArgumentGroup) -> None:
         dest="tags",
         help="only snapshots with this tag; may be given several times",
     )
+
+
+def _tell_future(latest: "StoredSnapshot", context: Context) -> None:
+    """Say that the latest snapshot was taken by a clock that is ahead of ours."""
+    time_ns = latest.snapshot.time_ns
+    if time_ns > context.now_ns + _CLOCKS_DIFFER_NS:
+        context.note(
+            f"the latest snapshot is of {context.local_time(time_ns)}, which is to"
+            " come; '--at now' takes the one before"
+        )
 
 
 def _tell_damaged(damaged: list[DamageError]) -> None:

@@ -1,17 +1,19 @@
-"""What a backup is given: paths, lists of paths, files of patterns."""
+"""What a snapshot is made of: paths, lists of paths, files of patterns, labels."""
 
 import os
 import sys
 from typing import BinaryIO
 
 from chunkvault.cli.output import printable
-from chunkvault.errors import UsageError
+from chunkvault.errors import UsageError, os_reason
 
 __all__ = [
     "missing_paths",
     "read_bytes",
+    "read_host",
     "read_path_list",
     "read_rule_file",
+    "read_tag",
     "source_path",
     "standard_input",
 ]
@@ -73,6 +75,36 @@ def read_rule_file(name: str) -> list[str]:
     return read_rules(_read(name))
 
 
+def read_tag(text: str) -> str:
+    """A tag that can be shown, typed and told from its neighbours.
+
+    Raises:
+        UsageError: it is empty, has a comma, which separates tags where they are
+            shown, or what cannot be printed.
+    """
+    if "," in text:
+        hint = "several tags are given one by one: --tag a --tag b"
+        raise UsageError(f"a tag has no comma: '{printable(text)}'", hint=hint)
+    return _read_label("tag", text)
+
+
+def read_host(text: str) -> str:
+    """The name of a machine.
+
+    Raises:
+        UsageError: it is empty, or has what cannot be printed.
+    """
+    return _read_label("host", text)
+
+
+def _read_label(what: str, text: str) -> str:
+    if not text.strip():
+        raise UsageError(f"a {what} cannot be empty")
+    if not text.isprintable():
+        raise UsageError(f"a {what} has no control characters: '{printable(text)}'")
+    return text
+
+
 def _is_missing(path: bytes) -> bool:
     try:
         os.lstat(path)
@@ -88,4 +120,6 @@ def _read(name: str) -> bytes:
         with open(name, "rb") as file:
             return file.read()
     except OSError as error:
-        raise UsageError(f"cannot read {printable(name)}: {error.strerror}") from error
+        raise UsageError(
+            f"cannot read {printable(name)}: {os_reason(error)}"
+        ) from error

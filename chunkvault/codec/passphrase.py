@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from nacl import bindings
+from nacl.exceptions import RuntimeError as SodiumError
 
 from chunkvault.errors import DamageError
 
@@ -38,6 +39,7 @@ def stretch(passphrase: bytes, salt: bytes, cost: KdfCost) -> bytes:
     Raises:
         DamageError: ``cost``, which comes from storage, is beyond what a writer
             sets (at most 1 GiB and 8 passes): it would only tie up this machine.
+        MemoryError: there is not as much memory.
     """
     if not (
         1 <= cost.passes <= _MAX_PASSES
@@ -46,11 +48,15 @@ def stretch(passphrase: bytes, salt: bytes, cost: KdfCost) -> bytes:
         <= _MAX_MEMORY_BYTES
     ):
         raise DamageError("key slot asks for an unreasonable amount of work")
-    return bindings.crypto_pwhash_alg(
-        32,
-        passphrase,
-        salt,
-        cost.passes,
-        cost.memory_bytes,
-        bindings.crypto_pwhash_ALG_ARGON2ID13,
-    )
+    try:
+        return bindings.crypto_pwhash_alg(
+            32,
+            passphrase,
+            salt,
+            cost.passes,
+            cost.memory_bytes,
+            bindings.crypto_pwhash_ALG_ARGON2ID13,
+        )
+    except SodiumError as error:
+        # With arguments that are right nothing else can fail.
+        raise MemoryError("not enough memory to stretch the password") from error

@@ -36,12 +36,11 @@ __all__ = [
     "iterate_refs",
 ]
 
-_REF = Struct("<Q32s")
+_REF = Struct(f"<Q{ID_BYTES}s")
 REF_BYTES = _REF.size
 MAX_INLINE_REFS = 16
 
 _HOLE = bytes(ID_BYTES)
-_REF = Struct(f"<Q{ID_BYTES}s")
 _LENGTH = itemgetter(0)
 _LEAF = 3
 _INNER = 4

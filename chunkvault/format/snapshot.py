@@ -27,12 +27,16 @@ from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import ID_BYTES, BlobId, SnapshotId
 
 __all__ = [
+    "MAX_TIME_NS",
     "Snapshot",
     "StoredSnapshot",
     "Totals",
     "decode_snapshot",
     "encode_snapshot",
 ]
+
+MAX_TIME_NS = 2**64 - 1
+"""The latest time of a snapshot, in July of 2554."""
 
 _HEADER = struct.Struct("<8sB3sI24s")
 _MAGIC = b"CVSNAPSH"
@@ -90,7 +94,13 @@ class StoredSnapshot(NamedTuple):
 
 
 def encode_snapshot(snapshot: Snapshot, keyring: Keyring, nonce: bytes) -> bytes:
-    """The bytes of the snapshot object; its id is their BLAKE3 hash."""
+    """The bytes of the snapshot object; its id is their BLAKE3 hash.
+
+    Raises:
+        FormatError: the time is before 1970, or more than an integer holds.
+    """
+    if not 0 <= snapshot.time_ns <= MAX_TIME_NS:
+        raise FormatError("a snapshot's time must lie between 1970 and 2554")
     header = _HEADER.pack(_MAGIC, _SUITE, bytes(3), keyring.epoch, nonce)
     record = pack(_to_map(snapshot))
     plain = len(record).to_bytes(4, "little") + record

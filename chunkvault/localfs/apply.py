@@ -26,6 +26,7 @@ from chunkvault.localfs.directories import (
     open_root,
     path_of_descriptor,
 )
+from chunkvault.localfs.guarded import Guarded
 from chunkvault.localfs.hard_links import HardLinks, identity_of
 from chunkvault.localfs.metadata import FILE_TYPES, MetadataWriter, is_kind
 from chunkvault.localfs.paths import naming_path, split_path, unsafe_path
@@ -53,7 +54,12 @@ class Target:
     """
 
     def __init__(
-        self, path: bytes, *, dry_run: bool = False, numeric_owner: bool = False
+        self,
+        path: bytes,
+        *,
+        dry_run: bool = False,
+        numeric_owner: bool = False,
+        guarded: Guarded | None = None,
     ) -> None:
         """Open the directory; create it, and those above it, unless it is there.
 
@@ -61,11 +67,15 @@ class Target:
             path: where; a symbolic link is followed, here and never again.
             dry_run: change nothing; a directory that is not there is an empty one.
             numeric_owner: owners are their numbers, not their names.
+            guarded: directories that nothing is written into nor removed from.
 
         Raises:
+            SafetyStop: it is in one of these.
             TargetFull: there is no space for it.
             ChunkvaultError: it is not there and cannot be made.
         """
+        self._guarded = guarded or Guarded()
+        self._guarded.check_target(path)
         self._dry_run = dry_run
         self._directories = DirectoryCache(open_root(path, dry_run=dry_run))
         self._metadata = MetadataWriter(numeric_owner=numeric_owner)
@@ -131,9 +141,11 @@ class Target:
 
         Raises:
             FileExistsError: something else is there and is not to be replaced.
+            SafetyStop: it is guarded.
         """
         if self._dry_run:
             status = self.status(path)
+            self._guarded.check_entering(status)
             return _would_be_new(status, replace=replace)
         if not path:
             with self._directories.hold(path) as root:
@@ -141,7 +153,10 @@ class Target:
             return False
         above, name = split_path(path)
         with self._directories.hold(above) as parent:
-            return make_directory(parent, name, replace=replace)
+            is_new = make_directory(parent, name, replace=replace)
+        if not is_new:
+            self._guarded.check_entering(self.status(path))
+        return is_new
 
     @naming_path
     def create_file(self, path: bytes, size: int) -> TargetFile:
@@ -297,7 +312,11 @@ class Target:
 
         Links are removed, not followed. Nothing there is no error. What is mounted
         below the path is an error: it is not touched.
+
+        Raises:
+            SafetyStop: it is guarded, or something in it is.
         """
+        self._guarded.check_removal(self.status(path))
         if self._dry_run:
             return count_entries(self._directories, path)
         return remove_entry(self._directories, path)

@@ -19,7 +19,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import Self
 
-from chunkvault.errors import ChunkvaultError
+from chunkvault.errors import ChunkvaultError, os_reason
 from chunkvault.localfs.paths import (
     is_name,
     join_path,
@@ -300,7 +300,9 @@ def _unusable(path: bytes, error: OSError) -> ChunkvaultError:
     told = named_error(error, path)
     if isinstance(told, ChunkvaultError):
         return told
-    return ChunkvaultError(f"cannot restore into '{readable(path)}': {error.strerror}")
+    return ChunkvaultError(
+        f"cannot restore into '{readable(path)}': {os_reason(error)}"
+    )
 
 
 def _is_directory(parent: Directory, name: bytes) -> bool:

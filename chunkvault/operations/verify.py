@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from chunkvault.errors import ChunkvaultError, DamageError
+from chunkvault.errors import ChunkvaultError, DamageError, os_reason
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
@@ -179,9 +179,7 @@ class _Verification:
         is_damage = isinstance(error, DamageError)
         self._counts["damaged"] += is_damage
         name = error.object_name if isinstance(error, DamageError) else ""
-        message = str(error)
-        if isinstance(error, OSError) and error.strerror:
-            message = error.strerror[0].lower() + error.strerror[1:]
+        message = os_reason(error) if isinstance(error, OSError) else str(error)
         problem = Problem(self._shown(path), message, object_name=name)
         self._reporter.problem(problem)
 

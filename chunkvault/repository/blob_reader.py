@@ -122,7 +122,7 @@ class BlobReader:
             return None
         return self._expanded(location, self._frame(location.frame))
 
-    def locate(self, kind: int, blob_id: BlobId) -> BlobLocation:  # noqa: ARG002
+    def locate(self, blob_id: BlobId) -> BlobLocation:
         """Where a blob is.
 
         Raises:

@@ -59,12 +59,10 @@ class WriterTotals:
     """What a writer did.
 
     Attributes:
-        added_blobs: blobs that were not stored before.
-        added_bytes: their content.
+        added_bytes: content of blobs that were not stored before.
         stored_bytes: bytes put on the backend, index runs included.
     """
 
-    added_blobs: int = 0
     added_bytes: int = 0
     stored_bytes: int = 0
 
@@ -198,7 +196,6 @@ class BlobWriter:
         length = len(data)
         if length > MAX_BLOB_BYTES:
             raise ChunkvaultError(f"a piece of {length} bytes is too large to store")
-        self.totals.added_blobs += 1
         self.totals.added_bytes += length
         blob = FrameBlob(blob_id, length, length, None)
         if base is None:

@@ -128,7 +128,7 @@ def _expanded(pieces: Iterator[_Piece]) -> Iterator[bytes]:
 def _read_batch(reader: BlobReader, batch: _Batch) -> Iterator[_Piece]:
     refs, error = batch
     locations = {
-        ref.blob_id: reader.locate(BlobKind.CHUNK, ref.blob_id)
+        ref.blob_id: reader.locate(ref.blob_id)
         for ref in refs
         if ref.blob_id is not None
     }

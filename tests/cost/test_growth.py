@@ -8,7 +8,7 @@ import pytest
 
 from chunkvault.backends.counting import CountingBackend
 from chunkvault.backends.memory import MemoryBackend
-from chunkvault.format.blob import PREFIX_BYTES, BlobKind
+from chunkvault.format.blob import PREFIX_BYTES
 from chunkvault.repository import DEFAULT_SETTINGS, open_repository
 from chunkvault.snapshots.content import file_refs, read_file
 from chunkvault.snapshots.tree_reader import TreeReader
@@ -173,7 +173,7 @@ def test_no_delta_rests_on_a_delta(versions):
         tree = TreeReader(repository.reader)
         node = tree.lookup(snapshot.snapshot.tree, os.fsencode(folder / "file"))
         for ref in file_refs(repository.reader, node):
-            location = repository.reader.locate(BlobKind.CHUNK, ref.blob_id)
+            location = repository.reader.locate(ref.blob_id)
             if location.base is not None:
                 deltas += 1
                 assert len(location.base) == PREFIX_BYTES

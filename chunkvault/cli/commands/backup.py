@@ -10,7 +10,9 @@ from chunkvault.cli.output import printable
 from chunkvault.cli.selection import add_selection, read_selection
 from chunkvault.cli.sources import (
     missing_paths,
+    read_host,
     read_path_list,
+    read_tag,
     source_path,
     standard_input,
 )
@@ -25,6 +27,8 @@ EXAMPLES = """\
 A PATTERN is written as in a .gitignore and compared with absolute paths: '*.o' is
 any such name, '/home/*/tmp' is anchored, 'cache/' is folders only, '**' any number
 of folders. Of the patterns that fit, the last one on the command line wins.
+
+The repository's own folder and the cache are left out, wherever they are found.
 
 Exit code 3: the snapshot was taken, but some files could not be read; each is named.
 
@@ -91,13 +95,19 @@ def _add_snapshot_options(parser: ArgumentParser) -> None:
     group = parser.add_argument_group("the snapshot")
     group.add_argument(
         "--tag",
+        type=read_tag,
         action="append",
         default=[],
         dest="tags",
         metavar="TAG",
         help="a word to find the snapshot by; may be given several times",
     )
-    group.add_argument("--host", metavar="NAME", help="instead of this machine's name")
+    group.add_argument(
+        "--host",
+        type=read_host,
+        metavar="NAME",
+        help="instead of this machine's name",
+    )
     group.add_argument("--time", metavar="TIME", help="instead of the present")
 
 
@@ -113,7 +123,7 @@ def _read_options(arguments: Namespace, context: Context) -> "BackupOptions":
         started_ns=context.now_ns,
         host=arguments.host or context.host,
         user=context.user,
-        tags=tuple(arguments.tags),
+        tags=tuple(dict.fromkeys(arguments.tags)),
         selection=selected.selection,
         conditions=selected.conditions,
         exclude_texts=selected.texts,
@@ -157,9 +167,13 @@ def _stdin_name(arguments: Namespace) -> bytes | None:
 
 
 def _time(text: str | None, context: Context) -> int:
+    from chunkvault.format.snapshot import MAX_TIME_NS  # with the operation
+
+    time_ns = context.now_ns if text is None else context.parse_time(text)
+    if 0 <= time_ns <= MAX_TIME_NS:
+        return time_ns
     if text is None:
-        return context.now_ns
-    time_ns = context.parse_time(text)
-    if time_ns < 0:
-        raise UsageError("a snapshot cannot be older than 1970")
-    return time_ns
+        raise ChunkvaultError(
+            "the clock of this machine is before 1970", hint="set the clock"
+        )
+    raise UsageError("a snapshot's time must lie between 1970 and 2554")

@@ -14,6 +14,7 @@ from chunkvault.cli.archive_options import (
 from chunkvault.cli.context import Context
 from chunkvault.cli.memory import remember_snapshots
 from chunkvault.cli.output import count, human_duration, human_size
+from chunkvault.cli.sources import read_host, read_tag
 from chunkvault.errors import DamageError, TamperingSuspected, UsageError
 
 if TYPE_CHECKING:
@@ -67,13 +68,17 @@ def add_arguments(parser: ArgumentParser) -> None:
     )
     group = parser.add_argument_group("the snapshots")
     group.add_argument(
-        "--host", metavar="NAME", help="instead of the machine that the archive names"
+        "--host",
+        type=read_host,
+        metavar="NAME",
+        help="instead of the machine that the archive names",
     )
     group.add_argument(
         "--path", metavar="PATH", help="instead of the folder that the archive names"
     )
     group.add_argument(
         "--tag",
+        type=read_tag,
         action="append",
         default=[],
         dest="tags",

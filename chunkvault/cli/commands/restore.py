@@ -24,7 +24,8 @@ a snapshot of several puts each under its base name. A PATH arrives as DIR/its b
 name. A relative PATH counts from the current folder, as it does for a backup.
 
 Files in DIR that are equal already are left alone; others are replaced, unless
---overwrite says else.
+--overwrite says else. The repository and its cache are never touched, though DIR may
+hold them.
 
 Exit code 3: some files could not be restored; each is named. Exit code 20: the same,
 because the repository is damaged.
@@ -121,4 +122,5 @@ def _read_options(
         workers=max(arguments.workers, 0),
         list_entries=_lists_entries(arguments, context),
         numeric_owner=arguments.numeric_owner,
+        guarded=context.local_directories(),
     )

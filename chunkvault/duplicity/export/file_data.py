@@ -44,7 +44,7 @@ class ChunkSource:
             if blob_id is None or blob_id in self._locations:
                 continue
             try:
-                location = self._reader.locate(BlobKind.CHUNK, blob_id)
+                location = self._reader.locate(blob_id)
             except DamageError:
                 self._locations[blob_id] = None  # told when it is asked for
                 continue

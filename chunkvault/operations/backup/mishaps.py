@@ -1,6 +1,6 @@
 """What goes wrong with single files: counted and told, and the backup goes on."""
 
-from chunkvault.errors import DamageError
+from chunkvault.errors import DamageError, os_reason
 from chunkvault.operations.backup.options import Counts
 from chunkvault.report import Problem, Reporter
 
@@ -26,7 +26,7 @@ class Mishaps:
             message, is_failure = "vanished before it was read", False
         else:
             self._counts.failed += 1
-            message = f"cannot be read: {error.strerror or error}"
+            message = f"cannot be read: {os_reason(error)}"
             is_failure = True
         self._reporter.problem(Problem(path, message, is_failure=is_failure))
 

@@ -1,6 +1,7 @@
 """Take a snapshot: walk, store, commit."""
 
 from contextlib import AbstractContextManager, ExitStack
+from datetime import UTC
 from threading import Event
 
 import chunkvault
@@ -12,9 +13,10 @@ from chunkvault.ids import BlobId
 from chunkvault.localfs.estimate import estimate
 from chunkvault.operations.backup.options import BackupOptions, BackupSummary, Counts
 from chunkvault.operations.backup.source import store_paths, store_stream
-from chunkvault.report import Progress, Reporter
+from chunkvault.report import Problem, Progress, Reporter
 from chunkvault.repository import BlobWriter, Repository, WriterTotals
 from chunkvault.snapshots.catalog import Catalog
+from chunkvault.timespec import format_iso
 from chunkvault.workers import WorkerGroup
 
 __all__ = ["backup"]
@@ -35,6 +37,7 @@ def backup(
     """
     paths = _recorded_paths(options)
     parent = Catalog(repository).parent_for(options.host, paths)
+    _compare_clock(options, parent, reporter)
     progress = _progress(parent)
     reporter.begin(progress)
     try:
@@ -60,6 +63,21 @@ def _recorded_paths(options: BackupOptions) -> tuple[bytes, ...]:
     if options.stdin_name is None or not is_node_name(options.stdin_name):
         raise UsageError("the name for standard input must be a single file name")
     return (b"/" + options.stdin_name,)
+
+
+def _compare_clock(
+    options: BackupOptions, parent: StoredSnapshot | None, reporter: Reporter
+) -> None:
+    """Tell of a clock that was set back: the snapshot before would stay the latest."""
+    if parent is None or options.time_ns != options.started_ns:
+        return
+    if parent.snapshot.time_ns > options.time_ns:
+        short, when = parent.snapshot_id.hex()[:8], parent.snapshot.time_ns
+        message = (
+            f"snapshot {short} of these paths is of a later time,"
+            f" {format_iso(when, UTC)}, and stays the latest: was the clock set back?"
+        )
+        reporter.problem(Problem(b"", message, is_failure=False))
 
 
 def _progress(parent: StoredSnapshot | None) -> Progress:
@@ -174,6 +192,5 @@ class _CountingSink:
         known = self._repository.index.is_stored(blob_id[:PREFIX_BYTES])
         if not known and blob_id not in self._seen:
             self._seen.add(blob_id)
-            self.totals.added_blobs += 1
             self.totals.added_bytes += len(data)
         return blob_id

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from chunkvault.backends.base import ObjectInfo
-from chunkvault.errors import ChunkvaultError, DamageError, ObjectNotFound
+from chunkvault.errors import DamageError, ObjectNotFound, UnsupportedFormat
 from chunkvault.format import names
 from chunkvault.format.config import decode_config
 from chunkvault.format.snapshot import StoredSnapshot
@@ -87,7 +87,7 @@ def _check_config(repository: Repository, ledger: Ledger) -> None:
         found = decode_config(repository.backend.get(names.CONFIG))
     except ObjectNotFound:
         ledger.damaged(names.CONFIG, "object config is missing")
-    except ChunkvaultError as error:
+    except (DamageError, UnsupportedFormat) as error:
         ledger.damaged(names.CONFIG, f"object config is damaged: {error}")
     else:
         if found != repository.id:

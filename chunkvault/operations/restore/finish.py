@@ -3,7 +3,7 @@
 Each changes the times of directories, so these come after everything else.
 """
 
-from chunkvault.errors import ChunkvaultError
+from chunkvault.errors import ChunkvaultError, SafetyStop
 from chunkvault.operations.restore.job import Job
 from chunkvault.operations.restore.plan import PlannedDirectory, PlannedLink
 
@@ -77,6 +77,9 @@ def _clean_directory(job: Job, directory: PlannedDirectory) -> None:
 def _delete(job: Job, path: bytes) -> None:
     try:
         removed = job.target.remove(path)
+    except SafetyStop as error:
+        job.spare(path, error)
+        return
     except (OSError, ChunkvaultError) as error:
         job.fail(path, error)
         return

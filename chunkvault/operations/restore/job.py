@@ -6,7 +6,7 @@ import stat
 from dataclasses import dataclass, field
 from threading import Lock
 
-from chunkvault.errors import DamageError, TargetFull
+from chunkvault.errors import ChunkvaultError, DamageError, TargetFull, os_reason
 from chunkvault.format.node import Node
 from chunkvault.localfs.apply import Target
 from chunkvault.operations.restore.plan import Plan
@@ -104,6 +104,11 @@ class Job:
         problem = Problem(self.shown_path(path), _message(error), object_name=name)
         self.reporter.problem(problem)
 
+    def spare(self, path: bytes, reason: ChunkvaultError) -> None:
+        """One entry that should go stays, as it has to."""
+        shown = self.shown_path(path)
+        self.reporter.problem(Problem(shown, str(reason), is_failure=False))
+
     def warn(self, message: str) -> None:
         """Something was not done that is not about one entry."""
         self.reporter.problem(Problem(b"", message))
@@ -127,6 +132,4 @@ def stop_if_full(error: Exception, target: bytes) -> None:
 
 
 def _message(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror[0].lower() + error.strerror[1:]
-    return str(error)
+    return os_reason(error) if isinstance(error, OSError) else str(error)

@@ -25,6 +25,7 @@ class RestoreOptions:
         workers: threads; 0 does everything in the calling one.
         list_entries: tell the reporter what happens to each path.
         numeric_owner: owners by number, whatever the names are here.
+        guarded: directories that are left alone (the repository's own).
     """
 
     snapshot: StoredSnapshot
@@ -36,6 +37,7 @@ class RestoreOptions:
     workers: int = 2
     list_entries: bool = False
     numeric_owner: bool = False
+    guarded: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,7 @@ from contextlib import closing, contextmanager
 
 from chunkvault.errors import UsageError
 from chunkvault.localfs.apply import Target
+from chunkvault.localfs.guarded import Guarded
 from chunkvault.operations.restore.finish import finish
 from chunkvault.operations.restore.job import Job
 from chunkvault.operations.restore.plan import Plan
@@ -35,6 +36,7 @@ def restore(
     Raises:
         UsageError: no such overwrite policy.
         PathNotInSnapshot: nothing was written.
+        SafetyStop: the directory is in one that is guarded.
         TargetFull: finished files stay, unfinished ones are gone.
     """
     if options.overwrite not in OVERWRITE_POLICIES:
@@ -73,7 +75,10 @@ def _open_job(
         totals = options.snapshot.snapshot.totals
         progress.total_files, progress.total_bytes = totals.files, totals.bytes
     target = Target(
-        options.target, dry_run=options.dry_run, numeric_owner=options.numeric_owner
+        options.target,
+        dry_run=options.dry_run,
+        numeric_owner=options.numeric_owner,
+        guarded=Guarded(options.guarded),
     )
     with target, closing(Plan()) as plan:
         reporter.begin(progress)

@@ -16,7 +16,6 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from chunkvault.errors import ChunkvaultError, DamageError
-from chunkvault.format.blob import BlobKind
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.ids import BlobId
 from chunkvault.operations.restore.job import Job
@@ -240,7 +239,7 @@ class Survey:
             elif matches and matches[number]:
                 plan.add_local(offset, blob_id, length)
             else:
-                location = reader.locate(BlobKind.CHUNK, blob_id)
+                location = reader.locate(blob_id)
                 if location.plain_length != length:
                     raise DamageError("a chunk does not have the length of its place")
                 base = None

@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
+from chunkvault.cli import context
 from chunkvault.cli.commands import COMMANDS, ls
 from chunkvault.cli.failures import describe_failure
 from chunkvault.cli.main import main
 from chunkvault.errors import DamageError, Interrupted, WrongKey
+from tests.support.command import Program
 
 HEAVY = {
     "b2sdk",
@@ -110,10 +112,10 @@ def test_error_is_one_json_object_where_json_was_asked_for(failing, capsys):
     }
 
 
-def test_closed_pipe_is_not_talked_about(failing, capsys):
+def test_broken_pipe_that_is_not_our_output_is_told(failing, capsys):
     failing(BrokenPipeError(errno.EPIPE, "Broken pipe"))
     assert main(["ls"]) == 1
-    assert capsys.readouterr().err == ""
+    assert "chunkvault: broken pipe" in capsys.readouterr().err
 
 
 def test_error_does_not_send_control_characters(failing, capsys):
@@ -147,12 +149,32 @@ def test_traceback_is_shown_only_where_it_was_asked_for(failing, capsys, monkeyp
         (["key", "list", "--device", "x"], "--device"),
         (["cat", "/x", "--json"], "JSON"),
         (["ls", "-r", "ftp:x"], "ftp"),
+        (["backup", "/", "-r", "memory:", "--time", "1969-01-01"], "1970 and 2554"),
+        (["backup", "/", "-r", "memory:", "--time", "2999-01-01"], "1970 and 2554"),
+        (["backup", "/x", "--tag", ""], "a tag cannot be empty"),
+        (["backup", "/x", "--tag", " "], "a tag cannot be empty"),
+        (["backup", "/x", "--tag", "a,b"], "'a,b'"),
+        (["backup", "/x", "--tag", "a\nb"], "'a\\x0ab'"),
+        (["backup", "/x", "--tag", "a\udcff"], "'a\\xff'"),
+        (["backup", "/x", "--host", ""], "a host cannot be empty"),
+        (["import", "duplicity", "/x", "--tag", ""], "a tag cannot be empty"),
+        (["import", "duplicity", "/x", "--host", "\x1b"], "'\\x1b'"),
     ],
 )
 def test_nonsense_is_a_usage_error(capsys, monkeypatch, words, text):
     monkeypatch.setenv("CHUNKVAULT_PASSWORD", "x")
     assert main(words) == 2
     assert text in capsys.readouterr().err
+
+
+def test_clock_before_1970_is_told(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("CHUNKVAULT_PASSWORD", "x")
+    monkeypatch.setattr(context, "now_ns", lambda: -1)
+    assert main(["backup", "-r", "memory:", str(tmp_path)]) == 1
+    assert capsys.readouterr().err == (
+        "chunkvault: the clock of this machine is before 1970\n"
+        "chunkvault: hint: set the clock\n"
+    )
 
 
 def test_missing_repository_is_named(capsys, monkeypatch, tmp_path):
@@ -171,8 +193,13 @@ def test_errno_without_words_is_described():
     assert describe_failure(OSError("odd")).message.startswith("internal error")
 
 
-def run_program(text, *, stop_with=None):
-    """Run a program that calls ``main.run`` with a command of its own."""
+def run_program(text, *, read_by=None):
+    """Run a program that calls ``main.run`` with a command of its own.
+
+    Args:
+        text: the command.
+        read_by: a shell's program that its output is piped into.
+    """
     program = (
         "import os, signal, sys, time\n"
         "signal.signal(signal.SIGHUP, signal.SIG_DFL)\n"  # whoever started the tests
@@ -184,9 +211,11 @@ def run_program(text, *, stop_with=None):
         "sys.argv = ['chunkvault', 'ls']\n"
         "main.run()\n"
     )
-    return subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=False
-    )
+    words = [sys.executable, "-c", program]
+    if read_by is not None:
+        pipe = f'set -o pipefail; "$@" | {read_by}'
+        words = ["bash", "-c", pipe, "bash", *words]
+    return subprocess.run(words, capture_output=True, text=True, check=False)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +236,54 @@ def test_second_signal_ends_at_once():
     done = run_program(text)
     assert done.returncode == 130
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        # More than a pipe holds, so that the reader is gone before the end.
+        "for number in range(99_999): context.output.line(str(number))",
+        "for number in range(99_999): context.output.json_line({'number': number})",
+    ],
+)
+def test_reader_that_has_enough_ends_the_command_as_it_ends_others(text):
+    done = run_program(text, read_by="head -1")
+    assert (done.returncode, done.stderr) == (141, "")
+    assert len(done.stdout.splitlines()) == 1
+
+
+def test_reader_of_the_entries_that_goes_away_costs_no_file(tmp_path):
+    (tmp_path / "source").mkdir()
+    for number in range(999):  # their names are more than a pipe holds
+        (tmp_path / "source" / f"{number:0100}").write_bytes(b"")
+    program = Program(tmp_path)
+    program.environment |= {"CHUNKVAULT_PASSWORD": "x"}
+    del program.environment["CHUNKVAULT_KEY_FILE"]
+    assert program.run("init").returncode == 0
+    command = [sys.executable, "-m", "chunkvault", "backup", "-v", tmp_path / "source"]
+    done = subprocess.run(
+        ["bash", "-c", 'set -o pipefail; "$@" | head -1', "bash", *command],
+        env=program.environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (141, "")
+    assert program.run("snapshots").stdout == "no snapshots\n"
+
+
+def test_reader_of_the_help_may_go_away():
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    with open(write_end, "wb") as closed:
+        done = subprocess.run(
+            [sys.executable, "-m", "chunkvault", "--help"],
+            stdout=closed,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_warnings_are_not_shown():

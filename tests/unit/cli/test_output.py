@@ -1,4 +1,5 @@
 import base64
+import errno
 import io
 import json
 
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from chunkvault.cli.output import (
     Output,
+    OutputLost,
     count,
     human_duration,
     human_size,
@@ -106,3 +108,24 @@ def test_table_aligns_its_columns():
         right="size",
     )
     assert stream.getvalue() == ("id  size  path\n1   10 B  /a\n22   5 B  /b c\n")
+
+
+class FullDisk(io.StringIO):
+    def write(self, text):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda output: output.line("x"),
+        lambda output: output.json_line({}),
+        lambda output: output.json_array([{}]),
+        lambda output: output.table(["x"], [["y"]]),
+    ],
+)
+def test_lost_output_is_no_error_of_a_file(write):
+    with pytest.raises(OutputLost) as caught:
+        write(Output(FullDisk()))
+    assert not isinstance(caught.value, Exception)
+    assert caught.value.reason.errno == errno.ENOSPC

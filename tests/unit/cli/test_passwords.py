@@ -45,9 +45,19 @@ def test_password_comes_from_a_command():
     assert read_secret(source) == Passphrase(b"a b")
 
 
-@pytest.mark.parametrize("command", ["", "'", "/no/such/program"])
-def test_password_command_that_cannot_run_is_refused(command):
-    with pytest.raises(UsageError, match="cannot run the password command"):
+@pytest.mark.parametrize(
+    ("command", "reason"),
+    [
+        ("", "it is empty"),
+        ("'", "no closing quotation"),
+        ("/no/such/program x", "/no/such/program: no such file or directory"),
+        ("exit 3", "exit: no such file or directory"),
+    ],
+)
+def test_password_command_that_cannot_run_is_refused(command, reason, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin")
+    told = f"cannot run the password command: {reason}$"
+    with pytest.raises(UsageError, match=told):
         read_secret(SecretSource("password_command", command))
 
 

@@ -1,5 +1,8 @@
 """Argon2id within limits."""
 
+import subprocess
+import sys
+
 import pytest
 
 from chunkvault.codec.passphrase import DEFAULT_COST, KdfCost, stretch
@@ -38,6 +41,20 @@ def test_every_input_changes_the_key():
 def test_unreasonable_work_is_refused_before_it_is_done(cost):
     with pytest.raises(DamageError, match="unreasonable"):
         stretch(b"passphrase", SALT, cost)
+
+
+def test_lack_of_memory_is_told_as_such():
+    program = (
+        "import resource\n"
+        "from chunkvault.codec.passphrase import DEFAULT_COST, stretch\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (100 << 20, 100 << 20))\n"
+        "try: stretch(b'x', bytes(16), DEFAULT_COST)\n"
+        "except MemoryError as error: print(error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "not enough memory to stretch the password\n"
 
 
 def test_default_is_no_less_than_the_rfc_recommends():

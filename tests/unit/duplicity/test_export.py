@@ -21,7 +21,6 @@ from chunkvault.errors import (
     UsageError,
     WrongKey,
 )
-from chunkvault.format.blob import BlobKind
 from chunkvault.report import SilentReporter
 from chunkvault.snapshots.content import file_refs
 from chunkvault.snapshots.tree_reader import TreeReader
@@ -561,7 +560,7 @@ def spoil(repository, path, number=0):
     [*_, stored] = snapshots_of(repository)
     node = TreeReader(repository.reader).lookup(stored.snapshot.tree, os.fsencode(path))
     ref = list(file_refs(repository.reader, node))[number]
-    frame = repository.reader.locate(BlobKind.CHUNK, ref.blob_id).frame
+    frame = repository.reader.locate(ref.blob_id).frame
     data = bytearray(repository.backend.get(frame.object_name))
     data[frame.offset + 5] ^= 1
     repository.backend.delete(frame.object_name)
@@ -669,7 +668,7 @@ def write_many(folder, seed):
 def spoil_tree(repository, path, stored=None):
     stored = stored or snapshots_of(repository)[-1]
     node = TreeReader(repository.reader).lookup(stored.snapshot.tree, os.fsencode(path))
-    frame = repository.reader.locate(BlobKind.TREE, node.subtree).frame
+    frame = repository.reader.locate(node.subtree).frame
     data = bytearray(repository.backend.get(frame.object_name))
     data[frame.offset + 5] ^= 1
     repository.backend.delete(frame.object_name)

@@ -38,6 +38,17 @@ def stored(repository):
     return contents(read_back(repository, snapshots_of(repository)[-1]))
 
 
+def test_clock_that_was_set_back_is_told(repository, source):
+    late, early, reporter = 9 * 10**18, 10**18, SilentReporter()
+    back_up(repository, source, time_ns=late, started_ns=late)
+    back_up(repository, source, time_ns=early, started_ns=late, reporter=reporter)
+    assert reporter.problems == []  # somebody asked for that time
+    back_up(repository, source, time_ns=early, started_ns=early, reporter=reporter)
+    [problem] = reporter.problems
+    assert "was the clock set back?" in problem.message
+    assert not problem.is_failure
+
+
 def test_nothing_of_the_repository_is_stored(repository, source):
     own = (os.fsencode(source / "own"),)
     back_up(repository, source, skip_directories=own)

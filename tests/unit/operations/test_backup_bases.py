@@ -5,7 +5,6 @@ import random
 
 import pytest
 
-from chunkvault.format.blob import BlobKind
 from chunkvault.snapshots.content import file_refs
 from chunkvault.snapshots.tree_reader import TreeReader
 from tests.support.builders import back_up, create_small, noise, snapshots_of
@@ -27,7 +26,7 @@ def deltas(repository, path):
     tree = snapshots_of(repository)[-1].snapshot.tree
     node = trees.lookup(tree, os.fsencode(path))
     locations = [
-        repository.reader.locate(BlobKind.CHUNK, ref.blob_id)
+        repository.reader.locate(ref.blob_id)
         for ref in file_refs(repository.reader, node)
     ]
     return sum(one.base is not None for one in locations), len(locations)

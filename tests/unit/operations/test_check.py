@@ -94,7 +94,7 @@ def test_missing_volume_is_named_with_files_and_snapshots(repository):
 
 def _holds_old(repository, name):
     blob = repository.blob_id(BlobKind.CHUNK, b"old")
-    found = reopen(repository).reader.locate(BlobKind.CHUNK, blob)
+    found = reopen(repository).reader.locate(blob)
     return found.frame.object_name == name
 
 

@@ -37,7 +37,7 @@ def store(repository, content, base=None):
 
 def base_of(repository, blob_id):
     opened = open_small(repository.backend)
-    return opened.reader.locate(BlobKind.CHUNK, blob_id).base
+    return opened.reader.locate(blob_id).base
 
 
 def test_what_is_like_its_base_is_stored_as_a_delta(repository):

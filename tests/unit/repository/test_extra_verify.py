@@ -87,5 +87,5 @@ def test_a_base_that_is_not_what_its_id_says_gives_no_delta(monkeypatch):
         with open_small(backend).writer(workers=0) as writer:
             blob_id = writer.save(BlobKind.CHUNK, CONTENT + b"and more", base)
     reader = open_small(backend).reader
-    assert reader.locate(BlobKind.CHUNK, blob_id).base is None
+    assert reader.locate(blob_id).base is None
     assert reader.load(BlobKind.CHUNK, blob_id) == CONTENT + b"and more"
