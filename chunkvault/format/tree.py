@@ -374,7 +374,7 @@ def _check_column(field: str, values: list[Any]) -> None:
 
 def _are_right_bytes(field: str, values: list[bytes]) -> bool:
     if field == "content":
-        return not any(len(value) % REF_BYTES for value in values)
+        return not any(length % REF_BYTES for length in set(map(len, values)))
     if field != "name":
         return b"\0" not in b"".join(values)
     joined = b"\0".join(values)

@@ -3,10 +3,16 @@
 from collections import OrderedDict
 from collections.abc import Iterator
 from threading import Lock
+from typing import cast
 
 from chunkvault.format.blob import BlobKind
 from chunkvault.format.node import Node, NodeKind
-from chunkvault.format.tree import find_node, iterate_nodes
+from chunkvault.format.tree import (
+    decode_tree,
+    find_node,
+    is_tree_of_trees,
+    iterate_nodes,
+)
 from chunkvault.ids import BlobId
 from chunkvault.repository import BlobReader
 
@@ -30,6 +36,13 @@ class TreeReader:
     def entries(self, tree: BlobId) -> Iterator[Node]:
         """The nodes of a directory in name order; a huge one streams."""
         return iterate_nodes(tree, self.load)
+
+    def leaf(self, tree: BlobId) -> list[Node] | None:
+        """The nodes of a directory; None of one so large that its tree has parts."""
+        data = self.load(tree)
+        if is_tree_of_trees(data):
+            return None
+        return cast("list[Node]", decode_tree(data))
 
     def find(self, tree: BlobId, name: bytes) -> Node | None:
         """The node of that name in a directory."""

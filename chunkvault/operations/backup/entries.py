@@ -65,16 +65,19 @@ class EntryWriter:
 
     def take_over(self, path: bytes, node: Node) -> None:
         """Count an entry of the parent snapshot as one of this."""
-        progress, counts = self._progress, self._counts
-        progress.done_files += 1
-        if node.kind != NodeKind.FILE:
-            counts.others += 1
-            return
-        counts.files_unmodified += 1
-        counts.total_bytes += node.size
-        progress.done_bytes += node.size
-        if self._options.list_entries:
+        self.take_over_all([node])
+        if self._options.list_entries and node.kind == NodeKind.FILE:
             self._reporter.entry("unmodified", path)
+
+    def take_over_all(self, nodes: list[Node]) -> None:
+        """Count entries of the parent snapshot, without telling of each."""
+        sizes = [node.size for node in nodes if node.kind == NodeKind.FILE]
+        size = sum(sizes)
+        self._counts.files_unmodified += len(sizes)
+        self._counts.others += len(nodes) - len(sizes)
+        self._counts.total_bytes += size
+        self._progress.done_files += len(nodes)
+        self._progress.done_bytes += size
 
     def store(
         self,

@@ -3,17 +3,19 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 from chunkvault.errors import DamageError
 from chunkvault.format.content import REF_BYTES
 from chunkvault.format.node import Node
-from chunkvault.format.tree import TreeBuilder
+from chunkvault.ids import BlobId
 from chunkvault.localfs.scan import SourceDirectory
 from chunkvault.repository import BlobIndex
 
 __all__ = [
     "Level",
     "ParentNodes",
+    "TreeOfLevel",
     "are_alike",
     "are_chunks_stored",
     "identities",
@@ -23,6 +25,16 @@ __all__ = [
 ]
 
 _DEVICE = Node._fields.index("device")
+
+
+class TreeOfLevel(Protocol):
+    """A tree that is made node by node."""
+
+    def add(self, node: Node) -> None:
+        """The next node; nodes come sorted by name."""
+
+    def finish(self) -> BlobId:
+        """The id of the tree."""
 
 
 @dataclass(slots=True)
@@ -40,7 +52,7 @@ class Level:
     directory: SourceDirectory
     path: bytes
     names: Iterator[bytes]
-    tree: TreeBuilder
+    tree: "TreeOfLevel"
     before: "ParentNodes"
     similar: "ParentNodes | None"
     node: Node

@@ -2,16 +2,21 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 
-from chunkvault.format.node import EMPTY_DIRECTORY, Node
+from chunkvault.errors import DamageError
+from chunkvault.format.node import EMPTY_DIRECTORY, Node, NodeKind
+from chunkvault.format.tree import TreeBuilder
 from chunkvault.localfs import capture
 from chunkvault.localfs.conditions import Verdict
 from chunkvault.localfs.scan import SourceDirectory
 from chunkvault.operations.backup.choice import Choice
 from chunkvault.operations.backup.entries import EntryWriter
+from chunkvault.operations.backup.kept import KeptTree, are_kept
 from chunkvault.operations.backup.level import (
     Level,
     ParentNodes,
+    TreeOfLevel,
     are_alike,
     identities,
     identity,
@@ -71,6 +76,11 @@ class SourceWalk:
         self._skipped = frozenset(identities(options.skip_directories))
         self._choice = Choice(options)
         self._vanished = Vanished()
+        self._is_bulk_allowed = (
+            self._choice.takes_all
+            and not options.list_entries
+            and not options.force_rescan
+        )
 
     def store(self, path: bytes, parent_node: Node | None) -> Node | None:
         """Store one path that was asked for, with all that lies below.
@@ -238,13 +248,15 @@ class SourceWalk:
             names = []
         self.counts.directories += 1
         before = parent_node or similar
+        builder = tree_builder(self._sink, before and before.subtree, self._trees.load)
+        tree, names, nodes = self._take_over(directory, names, parent_node, builder)
         return Level(
             directory,
             path,
             iter(names),
-            tree_builder(self._sink, before and before.subtree, self._trees.load),
-            self._parent_nodes(parent_node),
-            similar and self._parent_nodes(similar),
+            tree,
+            self._parent_nodes(nodes),
+            similar and self._parent_nodes(self._nodes_of(similar)),
             capture.make_node(name, directory.stat, self._owners, xattrs=xattrs),
             parent_node,
             needs_content=is_unwanted,
@@ -260,10 +272,42 @@ class SourceWalk:
             return parent_node.xattrs
         return capture.read_xattrs(directory.descriptor)
 
-    def _parent_nodes(self, parent_node: Node | None) -> ParentNodes:
-        nodes: Iterator[Node] = iter(())
-        if parent_node is not None and parent_node.subtree is not None:
-            nodes = self._trees.entries(parent_node.subtree)
+    def _take_over(
+        self,
+        directory: SourceDirectory,
+        names: list[bytes],
+        parent_node: Node | None,
+        builder: TreeBuilder,
+    ) -> tuple[TreeOfLevel, list[bytes], Iterator[Node]]:
+        """Take over what is in a directory if nothing in it has changed.
+
+        Returns:
+            Its tree, the names that are left, and their nodes in the parent snapshot.
+        """
+        nodes = self._leaf_of(parent_node) if self._is_bulk_allowed else None
+        if nodes is None:
+            return builder, names, self._nodes_of(parent_node)
+        if self._index.missing_volumes or not are_kept(nodes, directory, names):
+            return builder, names, iter(nodes)
+        kept = [node for node in nodes if node.kind != NodeKind.DIRECTORY]
+        below = [node for node in nodes if node.kind == NodeKind.DIRECTORY]
+        self._entries.take_over_all(kept)
+        return KeptTree(kept, builder), [node.name for node in below], iter(below)
+
+    def _leaf_of(self, parent_node: Node | None) -> list[Node] | None:
+        """The old nodes of a directory; None of a large one, or one that is damaged."""
+        if parent_node is None or parent_node.subtree is None:
+            return None
+        with suppress(DamageError):  # told of by who reads it node by node
+            return self._trees.leaf(parent_node.subtree)
+        return None
+
+    def _nodes_of(self, parent_node: Node | None) -> Iterator[Node]:
+        if parent_node is None or parent_node.subtree is None:
+            return iter(())
+        return self._trees.entries(parent_node.subtree)
+
+    def _parent_nodes(self, nodes: Iterator[Node]) -> ParentNodes:
         return ParentNodes(nodes, self.mishaps.damaged_parent, self._vanished.add)
 
     def _finish_level(self, level: Level) -> Node:
