@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
@@ -226,28 +226,15 @@ class Context:
                 the password is stretched.
         """
         # The repository brings cipher, compression and hashes along.
-        from chunkvault.backends.location import is_remote
-        from chunkvault.repository import cached, look_ahead, open_repository, remote
+        from chunkvault.repository import open_repository
 
+        known = recall_names(self.settings, self.location) if use_cache else None
         with self.open_backend() as backend, ExitStack() as stack:
-            directory = self.settings.cache_directory if use_cache else None
-            source = backend if directory is None else cached(backend, directory)
-            is_far, bases = is_remote(self.location), None
-            if is_far:
-                source, bases = remote(source, directory)
-            known = recall_names(self.settings, self.location) if use_cache else None
+            source, bases = self._through_cache(backend, use_cache=use_cache)
             secret = self._secret_of(source, known)
             if ahead is not None:
-                stack.enter_context(ahead.loading())
-                if is_far:
-                    source = look_ahead(
-                        source,
-                        known,
-                        writes=ahead.writes,
-                        contents=ahead.contents,
-                        connections=self.settings.connections,
-                    )
-                    stack.callback(source.close)
+                looking = self._looking_ahead(source, known, ahead)
+                source = stack.enter_context(looking)
             with self._naming_location():
                 repository = open_repository(
                     source,
@@ -255,14 +242,13 @@ class Context:
                     extra_verify=self.settings.extra_verify,
                     bases=bases,
                     recollection=known,
-                    connections=self.settings.connections if is_far else 0,
+                    connections=self.settings.connections if self._is_far else 0,
                 )
             with repository:
                 yield repository
                 if use_cache:
-                    remember_names(
-                        self.settings, self.location, repository.recollection
-                    )
+                    seen = repository.recollection
+                    remember_names(self.settings, self.location, seen)
                 self._warn(repository)
 
     @contextmanager
@@ -290,6 +276,45 @@ class Context:
             if isinstance(backend, LocalBackend):
                 directories.append(os.path.abspath(backend.path))
         return tuple(one for one in directories if one is not None)
+
+    @property
+    def _is_far(self) -> bool:
+        """Whether each request to the repository takes its time."""
+        from chunkvault.backends.location import is_remote  # with the backends
+
+        return is_remote(self.location)
+
+    def _through_cache(
+        self, backend: "Backend", *, use_cache: bool
+    ) -> "tuple[Backend, Backend | None]":
+        """The storage behind the cache, and where bases of deltas are kept, if far."""
+        from chunkvault.repository import cached, remote  # as above
+
+        directory = self.settings.cache_directory if use_cache else None
+        source = backend if directory is None else cached(backend, directory)
+        return remote(source, directory) if self._is_far else (source, None)
+
+    @contextmanager
+    def _looking_ahead(
+        self, source: "Backend", known: "Recollection | None", ahead: Ahead
+    ) -> Iterator["Backend"]:
+        """Load modules, and ask a store that is far, before anybody needs either."""
+        from chunkvault.repository import look_ahead  # as above
+
+        with ahead.loading():
+            if not self._is_far:
+                yield source
+                return
+            connections = self.settings.connections
+            asked = look_ahead(
+                source,
+                known,
+                writes=ahead.writes,
+                contents=ahead.contents,
+                connections=connections,
+            )
+            with closing(asked):
+                yield asked
 
     def _secret_of(
         self, backend: "Backend", known: "Recollection | None"

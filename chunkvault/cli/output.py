@@ -88,11 +88,11 @@ class Output:
             right: titles of the columns with numbers, separated by blanks.
         """
         lines = [header, *rows]
-        widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+        widths = [max(map(_columns, column)) for column in zip(*lines, strict=True)]
         numbers = {header.index(title) for title in right.split()}
         for cells in lines:
             padded = [
-                cell.rjust(width) if place in numbers else cell.ljust(width)
+                _pad(cell, width, on_the_left=place in numbers)
                 for place, (cell, width) in enumerate(zip(cells, widths, strict=True))
             ]
             self.line("  ".join(padded).rstrip())
@@ -154,6 +154,27 @@ def count(number: int, thing: str, things: str | None = None) -> str:
     """``1 file``, ``12,345 files``."""
     plural = things or f"{thing}s"
     return f"{number:,} {thing if number == 1 else plural}"
+
+
+def _pad(cell: str, width: int, *, on_the_left: bool) -> str:
+    blanks = " " * (width - _columns(cell))
+    return blanks + cell if on_the_left else cell + blanks
+
+
+def _columns(text: str) -> int:
+    """How many columns of a terminal a printable text takes."""
+    if text.isascii():
+        return len(text)
+    import unicodedata  # needed by few, and never by --help
+
+    return sum(
+        0
+        if unicodedata.combining(one)
+        else 2
+        if unicodedata.east_asian_width(one) in "WF"
+        else 1
+        for one in text
+    )
 
 
 def _escape(character: str) -> str:

@@ -4,7 +4,7 @@ Two trees are walked side by side. Directories with the same id are the same all
 the way down and are not opened, so the cost is that of what changed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from chunkvault.errors import PathNotInSnapshot
@@ -13,7 +13,7 @@ from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.comparison import same_content, same_metadata
-from chunkvault.snapshots.paths import split_path
+from chunkvault.snapshots.paths import outermost, split_path
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["Change", "Difference", "diff"]
@@ -56,27 +56,38 @@ def diff(
 ) -> Iterator[Difference]:
     """The differences at and below ``path``, or all, in the order of a walk.
 
-    Of a directory that came or went, everything in it is named as well.
+    Of a directory that came or went, everything in it is named as well. One that only
+    leads to what a snapshot is of is not named for a new time or mode: nobody asked
+    for it to be kept.
 
     Raises:
         PathNotInSnapshot: neither snapshot holds ``path``; raised at once.
         DamageError: a tree cannot be read.
     """
     reader = TreeReader(repository.reader)
+    ways = frozenset((*_ways(old.snapshot.paths), *_ways(new.snapshot.paths)))
     names = split_path(path or b"/")
     roots = old.snapshot.tree, new.snapshot.tree
     if not names:
-        return _differences(reader, b"", _side_by_side(reader, *roots))
+        return _differences(reader, ways, b"", _side_by_side(reader, *roots))
     clean = b"".join(b"/" + name for name in names)
     pair = names[-1], reader.lookup(roots[0], clean), reader.lookup(roots[1], clean)
     if pair[1:] == (None, None):
         shown = clean.decode(errors="backslashreplace")
         raise PathNotInSnapshot(f"neither snapshot holds {shown}")
-    return _differences(reader, clean.rpartition(b"/")[0], iter([pair]))
+    return _differences(reader, ways, clean.rpartition(b"/")[0], iter([pair]))
+
+
+def _ways(paths: Sequence[bytes]) -> Iterator[bytes]:
+    """The directories above these paths, but for those that are in one of them."""
+    for path in outermost(paths):
+        names = split_path(path)
+        for depth in range(1, len(names)):
+            yield b"".join(b"/" + name for name in names[:depth])
 
 
 def _differences(
-    reader: TreeReader, prefix: bytes, pairs: Iterator[_Pair]
+    reader: TreeReader, ways: frozenset[bytes], prefix: bytes, pairs: Iterator[_Pair]
 ) -> Iterator[Difference]:
     # Levels on a list of our own: trees may be deeper than the interpreter's stack.
     levels = [(prefix, pairs)]
@@ -89,7 +100,7 @@ def _differences(
         name, old, new = pair
         path = prefix + b"/" + name
         change = _change(old, new)
-        if change:
+        if change and not (change == Change.METADATA and path in ways):
             yield Difference(path, change, old, new)
         trees = (old and old.subtree), (new and new.subtree)
         if trees[0] != trees[1]:

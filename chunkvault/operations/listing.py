@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 from chunkvault.errors import PathNotInSnapshot
 from chunkvault.format.node import Node
@@ -9,6 +10,7 @@ from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.paths import outermost, split_path
+from chunkvault.snapshots.placement import DamagedPath
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["list_entries"]
@@ -22,6 +24,7 @@ def list_entries(
     path: bytes | None = None,
     *,
     recursive: bool = False,
+    on_damage: DamagedPath | None = None,
 ) -> Iterator[tuple[bytes, Node]]:
     """The entries of the directory at ``path``, each with its whole path.
 
@@ -29,9 +32,17 @@ def list_entries(
     up: the content of each of the snapshot's paths, one after the other. Entries
     come in the order of their names, a directory before its content.
 
+    Args:
+        repository: where the snapshot is.
+        snapshot: of which.
+        path: what of it.
+        recursive: also what is below.
+        on_damage: told of directories that lack entries; the listing goes on.
+
     Raises:
         PathNotInSnapshot: at once, not only when the first entry is asked for.
-        DamageError: a tree cannot be read.
+        DamageError: the way to the path cannot be read, or what is there cannot
+            and nobody is told.
     """
     reader = TreeReader(repository.reader)
     root = snapshot.snapshot.tree
@@ -39,7 +50,7 @@ def list_entries(
         starts = [_start(reader, root, path)]
     else:
         starts = list(_recorded_starts(reader, root, snapshot.snapshot.paths))
-    return _entries(reader, starts, recursive=recursive)
+    return _entries(reader, starts, on_damage, recursive=recursive)
 
 
 def _recorded_starts(
@@ -67,6 +78,7 @@ def _start(reader: TreeReader, root: BlobId, path: bytes) -> _Start:
 def _entries(
     reader: TreeReader,
     starts: list[_Start],
+    on_damage: DamagedPath | None,
     *,
     recursive: bool,
 ) -> Iterator[tuple[bytes, Node]]:
@@ -75,7 +87,15 @@ def _entries(
             if node is not None:
                 yield path, node
         elif recursive:
-            yield from reader.walk(tree, path)
+            yield from reader.walk(tree, path, on_damage)
         else:
-            for child in reader.entries(tree):
+            for child in _children(reader, path, tree, on_damage):
                 yield path + b"/" + child.name, child
+
+
+def _children(
+    reader: TreeReader, path: bytes, tree: BlobId, on_damage: DamagedPath | None
+) -> Iterator[Node]:
+    if on_damage is None:
+        return reader.entries(tree)
+    return reader.entries_past(tree, partial(on_damage, path))

@@ -1,6 +1,7 @@
 """Going through what is placed in a target: directories first, then their content."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import NamedTuple
 
 from chunkvault.errors import DamageError
@@ -31,8 +32,8 @@ def walk_placement(
 ) -> Iterator[PlacedNode]:
     """Everything in ``placement`` that is no directory, depth first.
 
-    Directories go to ``enter``, each before its content. A directory whose entries
-    are damaged goes to ``on_damage``, and the walk goes on behind it.
+    Directories go to ``enter``, each before its content. A directory of which entries
+    are damaged goes to ``on_damage``, and the walk goes on behind them.
     """
     path, node, tree = placement
     if node is not None and node.kind != NodeKind.DIRECTORY:
@@ -48,8 +49,10 @@ def _walk_directory(
     on_damage: DamagedPath,
 ) -> Iterator[PlacedNode]:
     # A stack of its own: directories may be nested deeper than Python's calls.
-    path, tree = start
-    pending = [(path, trees.entries(tree))]
+    def entries(path: bytes, tree: BlobId) -> tuple[bytes, Iterator[Node]]:
+        return path, trees.entries_past(tree, partial(on_damage, path))
+
+    pending = [entries(*start)]
     while pending:
         path, nodes = pending[-1]
         prefix = path + b"/" if path else b""
@@ -59,7 +62,7 @@ def _walk_directory(
                 if node.kind != NodeKind.DIRECTORY:
                     yield PlacedNode(place, node)
                 elif enter(place, node, node.subtree) and node.subtree is not None:
-                    pending.append((place, trees.entries(node.subtree)))
+                    pending.append(entries(place, node.subtree))
                     break
             else:
                 pending.pop()

@@ -1,14 +1,17 @@
 """Read trees: entries of a directory, look a path up, walk."""
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from threading import Lock
 from typing import cast
 
+from chunkvault.errors import DamageError
 from chunkvault.format.blob import BlobKind
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.format.tree import (
     decode_tree,
+    encode_leaf,
     find_node,
     is_tree_of_trees,
     iterate_nodes,
@@ -18,13 +21,17 @@ from chunkvault.repository import BlobReader
 
 __all__ = ["TreeReader"]
 
+OnDamage = Callable[[DamageError], None]
+
 _CACHED_BYTES = 8 << 20
+_NOTHING = encode_leaf([])
 
 
 class TreeReader:
     """Trees out of blobs; recent ones are kept, up to 8 MiB. Any thread.
 
-    Every method raises `DamageError` where a tree is missing or broken.
+    Every method raises `DamageError` where a tree is missing or broken, unless it is
+    given somebody to tell.
     """
 
     def __init__(self, reader: BlobReader) -> None:
@@ -44,6 +51,31 @@ class TreeReader:
             return None
         return cast("list[Node]", decode_tree(data))
 
+    def entries_past(self, tree: BlobId, on_damage: OnDamage) -> Iterator[Node]:
+        """The nodes that can be read, in name order; each gap is told in its place.
+
+        A huge directory has many parts, and damage costs those that it hits. The
+        error says between which names entries are missing.
+        """
+        gap: list[DamageError] = []
+
+        def load(blob_id: BlobId) -> bytes:
+            try:
+                return self.load(blob_id)
+            except DamageError as error:
+                gap.append(error)
+                return _NOTHING
+
+        last = b""
+        for node in iterate_nodes(tree, load):
+            if gap:
+                on_damage(_missing(gap[0], last, node.name))
+                gap.clear()
+            last = node.name
+            yield node
+        if gap:
+            on_damage(_missing(gap[0], last, b""))
+
     def find(self, tree: BlobId, name: bytes) -> Node | None:
         """The node of that name in a directory."""
         return find_node(tree, name, self.load)
@@ -61,12 +93,29 @@ class TreeReader:
             tree = node.subtree
         return node
 
-    def walk(self, tree: BlobId, prefix: bytes = b"") -> Iterator[tuple[bytes, Node]]:
+    def walk(
+        self,
+        tree: BlobId,
+        prefix: bytes = b"",
+        on_damage: Callable[[bytes, DamageError], None] | None = None,
+    ) -> Iterator[tuple[bytes, Node]]:
         """All nodes below a tree, depth first, a directory before its content.
 
         Paths are ``prefix``, a slash and the names. Depth costs no recursion.
+
+        Args:
+            tree: where to begin.
+            prefix: its path.
+            on_damage: told of each gap, with the path of the directory that has it;
+                without it damage is raised.
         """
-        stack = [(prefix, self.entries(tree))]
+
+        def entries(path: bytes, tree: BlobId) -> Iterator[Node]:
+            if on_damage is None:
+                return self.entries(tree)
+            return self.entries_past(tree, partial(on_damage, path))
+
+        stack = [(prefix, entries(prefix, tree))]
         while stack:
             path, nodes = stack[-1]
             node = next(nodes, None)
@@ -76,7 +125,7 @@ class TreeReader:
             child = path + b"/" + node.name
             yield child, node
             if node.kind == NodeKind.DIRECTORY and node.subtree is not None:
-                stack.append((child, self.entries(node.subtree)))
+                stack.append((child, entries(child, node.subtree)))
 
     def load(self, blob_id: BlobId) -> bytes:
         """A tree's or content list's bytes, verified."""
@@ -93,3 +142,19 @@ class TreeReader:
             while self._cached_bytes > _CACHED_BYTES and len(self._blobs) > 1:
                 self._cached_bytes -= len(self._blobs.popitem(last=False)[1])
         return data
+
+
+def _missing(error: DamageError, after: bytes, before: bytes) -> DamageError:
+    """The error with the names between which it leaves a gap; either may be empty."""
+    bounds = [
+        f"{word} '{name.decode(errors='backslashreplace')}'"
+        for word, name in (("after", after), ("before", before))
+        if name
+    ]
+    if not bounds:
+        return error
+    where = " and ".join(bounds)
+    message = f"entries {where} cannot be read: {error}"
+    told = DamageError(message, object_name=error.object_name)
+    told.__cause__ = error
+    return told

@@ -19,6 +19,9 @@ EXAMPLES = """\
 In front of each path stands what happened to it on the way from A to B:
   +  added    -  removed    M  changed    U  only owner, mode, time or attributes
 
+A folder has a new time, and is U, when something in it came, went or was renamed. Those
+above what was backed up are left out.
+
 examples:
   chunkvault diff latest~1 latest
   chunkvault diff 1a2b3c4d latest ~/Documents

@@ -5,7 +5,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import BROWSING, Context
-from chunkvault.cli.output import human_size, printable
+from chunkvault.cli.output import count, human_size, printable
 from chunkvault.cli.snapshot_query import add_filter_arguments, find_snapshots
 
 if TYPE_CHECKING:
@@ -56,6 +56,9 @@ def run(arguments: Namespace, context: Context) -> int:
                 f"{context.local_time(node.mtime_ns)}  {_size(node):>10}"
                 f"  {printable(path)}  [{snapshot_list(holders)}]"
             )
+    if not is_found:
+        within = count(len(snapshots), "snapshot")
+        context.note(f"nothing in {within} fits {printable(arguments.pattern)}")
     return 0 if is_found else 1
 
 

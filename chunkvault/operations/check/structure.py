@@ -94,12 +94,25 @@ class StructureCheck:
         if seen not in self._harmed:
             self.trees += 1
             self._judge.note_tree(tree)
-            levels.append(_Level(path, tree, self._tree_reader.entries(tree)))
+            levels.append(self._open(path, tree))
             return
         for name in self._harmed[seen]:
             self._ledger.also_in(name, self._snapshot)
         if levels:
             levels[-1].harmed_by |= self._harmed[seen]
+
+    def _open(self, path: bytes, tree: BlobId) -> _Level:
+        harmed_by: set[str] = set()
+
+        def harm(error: DamageError) -> None:
+            # The object's own damage: in which place it tells is said by the path.
+            cause = (
+                error.__cause__ if isinstance(error.__cause__, DamageError) else error
+            )
+            harmed_by.add(self._harm(cause, path or b"/"))
+
+        nodes = self._tree_reader.entries_past(tree, harm)
+        return _Level(path, tree, nodes, harmed_by)
 
     def _leave(self, levels: list[_Level]) -> None:
         """Remember what is known of the directory, and go back up."""

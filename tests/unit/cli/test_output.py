@@ -110,6 +110,18 @@ def test_table_aligns_its_columns():
     assert stream.getvalue() == ("id  size  path\n1   10 B  /a\n22   5 B  /b c\n")
 
 
+def test_columns_are_straight_whatever_is_in_them():
+    stream = io.StringIO()
+    rows = [("\u65e5\u672c", "1"), ("u\u0308x", "22"), ("abc", "333")]
+    Output(stream).table(["name", "size"], rows, right="size")
+    assert stream.getvalue().splitlines() == [
+        "name  size",
+        "\u65e5\u672c     1",  # each of the two is two columns wide
+        "u\u0308x      22",  # the dots take none
+        "abc    333",
+    ]
+
+
 class FullDisk(io.StringIO):
     def write(self, text):
         raise OSError(errno.ENOSPC, "No space left on device")

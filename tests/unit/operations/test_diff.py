@@ -104,6 +104,25 @@ def test_path_that_neither_has_is_refused_at_once(repository):
         diff(repository, stored, stored, b"/b")
 
 
+@pytest.mark.parametrize(
+    ("paths", "named"),
+    [
+        ((b"/top/way/data",), [b"/top/way/data"]),
+        ((b"/top/way",), [b"/top/way", b"/top/way/data"]),
+        ((b"/top/way", b"/top/way/data"), [b"/top/way", b"/top/way/data"]),
+        ((b"/",), [b"/top", b"/top/way", b"/top/way/data"]),
+    ],
+)
+def test_folders_above_what_was_backed_up_are_not_named(repository, paths, named):
+    def snapshot(time):
+        folder = make_node(kind=NodeKind.DIRECTORY, mtime_ns=time)
+        nodes = {b"/top": folder, b"/top/way": folder, b"/top/way/data": folder}
+        return take_snapshot(repository, nodes, at=time, paths=paths)
+
+    found = diff(reopen(repository), snapshot(1), snapshot(2))
+    assert [difference.path for difference in found] == named
+
+
 def test_equal_subtrees_are_not_read(repository):
     same = {b"/same/%d/x" % number: b"" for number in range(50)}
     before = take_snapshot(repository, same | {b"/other": b"1"}, at=1)
