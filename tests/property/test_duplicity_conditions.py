@@ -239,7 +239,19 @@ def listed():
 
 def without_folders(rules):
     """Those that are asked about files alone, and not about the folders above."""
-    return [rule for rule in rules if rule[0] not in ("regexp", "mark")]
+    found = []
+    for kind, sign, value in rules:
+        if kind == "list":
+            found.append(
+                (kind, sign, [one for one in value if not is_for_folders(one)])
+            )
+        elif kind not in ("regexp", "mark") and not is_for_folders(str(value)):
+            found.append((kind, sign, value))
+    return found
+
+
+def is_for_folders(text):
+    return text.rstrip(" '\"").endswith("/")
 
 
 def require_same_list(newer, tree, names, rules):
