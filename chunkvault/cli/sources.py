@@ -2,12 +2,17 @@
 
 import os
 import sys
-from typing import BinaryIO
+from collections.abc import Container
+from typing import TYPE_CHECKING, BinaryIO
 
 from chunkvault.cli.output import printable
 from chunkvault.errors import UsageError, os_reason
 
+if TYPE_CHECKING:
+    from chunkvault.localfs.conditions import Conditions
+
 __all__ = [
+    "listed_paths",
     "missing_paths",
     "read_bytes",
     "read_host",
@@ -39,6 +44,39 @@ def source_path(path: bytes) -> bytes:
 def missing_paths(paths: tuple[bytes, ...]) -> list[bytes]:
     """Those that do not exist; what may not be looked at is not among them."""
     return [path for path in paths if _is_missing(path)]
+
+
+def listed_paths(
+    paths: tuple[bytes, ...], named: Container[bytes], conditions: "Conditions"
+) -> tuple[bytes, ...]:
+    """Those that the conditions leave of a list of files, as duplicity has it.
+
+    Args:
+        paths: all of them.
+        named: those on the command line, which are taken in any case.
+        conditions: are asked about the others.
+
+    Raises:
+        UsageError: nothing is left.
+    """
+    from chunkvault.localfs.conditions import Verdict
+
+    if conditions.is_empty:
+        return paths
+    left = []
+    for path in paths:
+        status = None if path in named or _is_missing(path) else os.lstat(path)
+        if status is not None:
+            verdict = conditions.verdict(path, status, status.st_dev)
+            if verdict is Verdict.LEAVE_OUT:
+                continue
+        left.append(path)
+    if not left:
+        raise UsageError(
+            "everything in the list of files is left out",
+            hint="the conditions that leave files out apply to the list, too",
+        )
+    return tuple(left)
 
 
 def read_path_list(name: str, *, is_null: bool) -> list[bytes]:

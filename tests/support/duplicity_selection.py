@@ -72,7 +72,9 @@ def _configure(select, options, lists):
     for option, value in options:
         is_include = option.startswith("--include")
         kind = option.removeprefix("--include").removeprefix("--exclude")
-        if kind == "":
+        if option == "--files-from":
+            select.add_files_from(next(waiting), value)
+        elif kind == "":
             select.add_pattern(value, is_include)
         elif kind == "-filelist":
             select.add_filelist(next(waiting), is_include, value)

@@ -9,6 +9,7 @@ from chunkvault.cli.memory import remember_snapshots
 from chunkvault.cli.output import printable
 from chunkvault.cli.selection import add_selection, read_selection
 from chunkvault.cli.sources import (
+    listed_paths,
     missing_paths,
     read_host,
     read_path_list,
@@ -116,7 +117,11 @@ def _read_options(arguments: Namespace, context: Context) -> "BackupOptions":
 
     is_stream = arguments.stdin is not None
     paths = () if is_stream else _read_paths(arguments, context)
-    selected = read_selection(arguments, paths, context)
+    # Of a list nobody knows from which folder on it is meant.
+    roots = (b"/",) if arguments.files_from else paths
+    selected = read_selection(arguments, roots, context)
+    named = set(map(source_path, map(os.fsencode, arguments.paths)))
+    paths = listed_paths(paths, named, selected.conditions)
     return BackupOptions(
         paths=paths,
         time_ns=_time(arguments.time, context),

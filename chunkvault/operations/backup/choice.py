@@ -23,6 +23,7 @@ class Choice:
     def __init__(self, options: BackupOptions) -> None:
         self._selection = options.selection
         self._conditions = options.conditions
+        self._asked_for = frozenset(options.paths)
         self._marks = frozenset(options.exclude_if_present)
         self._exclude_caches = options.exclude_caches
         self.takes_all = self._selection.is_empty and self._conditions.is_empty
@@ -33,9 +34,13 @@ class Choice:
             return Verdict.LEAVE_OUT
         return self._conditions.verdict(path, status, device)
 
-    def is_marked(self, names: list[bytes]) -> bool:
-        """Whether a directory with these names in it is left out."""
-        return bool(self._marks) and not self._marks.isdisjoint(names)
+    def is_marked(self, path: bytes, names: list[bytes]) -> bool:
+        """Whether a directory with these names in it is left out.
+
+        As with duplicity one that was asked for by its path is not.
+        """
+        is_marked = bool(self._marks) and not self._marks.isdisjoint(names)
+        return is_marked and path not in self._asked_for
 
     def is_cache(self, directory: SourceDirectory, names: list[bytes]) -> bool:
         """Whether a directory is stored empty, since its content can be made again."""

@@ -243,7 +243,7 @@ class SourceWalk:
             xattrs = self._directory_xattrs(directory, parent_node)
         except OSError as error:
             self.mishaps.unreadable(path, error)
-        is_unwanted = self._choice.is_marked(names)
+        is_unwanted = self._choice.is_marked(path, names)
         if is_unwanted or self._choice.is_cache(directory, names):
             names = []
         self.counts.directories += 1
