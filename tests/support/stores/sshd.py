@@ -4,6 +4,7 @@ Nothing of the user's own ssh is read or written.
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,7 +19,7 @@ from chunkvault.backends.sftp import SftpBackend, open_location
 from tests.support.stores.ports import free_port, wait_for_port
 from tests.support.stores.shared import run_folder, serve_until_unused, shared_server
 
-__all__ = ["Sshd", "shared_sshd"]
+__all__ = ["Sshd", "children_of", "own_sshd", "shared_sshd"]
 
 HOST = "Chunkvault-Test"
 
@@ -121,6 +122,14 @@ class _Process:
         configuration.write_text(_SERVER.format(port=self._port, folder=self._folder))
         if os.geteuid() == 0:
             Path("/run/sshd").mkdir(exist_ok=True)  # where it wants to be at home
+        self.listen()
+        description = {"port": self._port, "folder": str(self._folder)}
+        Sshd(description).configure(self._folder)
+        return description
+
+    def listen(self) -> None:
+        """Start the server, for the first time or again."""
+        configuration = self._folder / "sshd_config"
         self._sshd = subprocess.Popen(
             [
                 *("setpriv", "--pdeathsig", "TERM"),
@@ -130,14 +139,25 @@ class _Process:
             stdin=subprocess.DEVNULL,
         )
         wait_for_port(self._port)
-        description = {"port": self._port, "folder": str(self._folder)}
-        Sshd(description).configure(self._folder)
-        return description
+
+    def kill(self) -> None:
+        """End it at once, and all of its connections."""
+        for child in children_of(self._sshd.pid):
+            os.kill(child, signal.SIGKILL)
+        self._sshd.kill()
+        self._sshd.wait()
 
     def stop(self) -> None:
         """End it; connections that are open end with their clients."""
         self._sshd.terminate()
         self._sshd.wait()
+
+
+def children_of(process_id: int) -> list[int]:
+    """All processes below one."""
+    children = Path(f"/proc/{process_id}/task/{process_id}/children")
+    found = [int(number) for number in children.read_text().split()]
+    return found + [below for child in found for below in children_of(child)]
 
 
 def make_key(path: Path) -> None:
@@ -152,6 +172,18 @@ def shared_sshd(factory: pytest.TempPathFactory) -> Iterator[Sshd]:
     folder = run_folder(factory) / "sshd"
     with shared_server("tests.support.stores.sshd", folder) as description:
         yield Sshd(description)
+
+
+@contextmanager
+def own_sshd(folder: Path) -> Iterator[tuple[_Process, Sshd]]:
+    """A server for one test, which may be killed and made to listen again."""
+    folder.mkdir()
+    process = _Process(folder)
+    description = process.start()
+    try:
+        yield process, Sshd(description)
+    finally:
+        process.kill()
 
 
 if __name__ == "__main__":
