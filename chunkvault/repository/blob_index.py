@@ -12,6 +12,7 @@ from chunkvault.format.directory import BlobRecord
 from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import VolumeId
+from chunkvault.repository.beside import BesideBlobs
 from chunkvault.repository.directories import list_volumes, read_directory
 from chunkvault.repository.locations import (
     BlobLocation,
@@ -61,6 +62,7 @@ class BlobIndex:
         self._is_listed = False
         self._is_settled = False
         self._sections = SectionCache()
+        self._beside = BesideBlobs(backend, keyring)
         self._dropped: set[str] = set()
         self._own: set[str] = set()
         self._hits: dict[str, int] = {}
@@ -320,14 +322,17 @@ class BlobIndex:
         return volume, blobs
 
     def _find_all(self, prefix: bytes) -> Iterator[BlobLocation]:
-        loose = self._loose.get(prefix)
-        if loose is not None:
+        loose = self._loose.get(prefix) or self._beside.find(prefix)
+        if loose is not None and loose.frame.volume.volume_id not in self._missing:
             yield loose
         last: list[BlobLocation] = []
-        for run in self._likeliest():
+        for run in likeliest(self._known(), self._hits):
+            before = run.blocks_read
             for location in self._asking(
                 run, lambda run: locate_blob(run, prefix), _NOWHERE
             ):
+                if run.blocks_read != before:
+                    self._beside.note_block(location)
                 self._note_hit(run)
                 if location.frame.volume.volume_id in self._missing:
                     last.append(location)
@@ -338,10 +343,6 @@ class BlobIndex:
     def _note_hit(self, run: StoredRun) -> None:
         self._hit_count += 1
         self._hits[run.name] = self._hit_count
-
-    def _likeliest(self) -> list[StoredRun]:
-        """The runs in the order in which they are asked for one blob."""
-        return likeliest(self._known(), self._hits)
 
     def _asking(
         self, run: StoredRun, ask: Callable[[StoredRun], _Result], otherwise: _Result
