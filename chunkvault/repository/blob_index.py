@@ -12,6 +12,7 @@ from chunkvault.format.directory import BlobRecord
 from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import VolumeId
+from chunkvault.repository.beside import BesideBlobs
 from chunkvault.repository.directories import list_volumes, read_directory
 from chunkvault.repository.locations import (
     BlobLocation,
@@ -19,9 +20,9 @@ from chunkvault.repository.locations import (
     place_blob,
 )
 from chunkvault.repository.run_questions import (
+    RunOrder,
     compare_volumes,
     digits_to_list,
-    likeliest,
     locate_blob,
 )
 from chunkvault.repository.section_cache import SectionCache
@@ -61,11 +62,10 @@ class BlobIndex:
         self._is_listed = False
         self._is_settled = False
         self._sections = SectionCache()
+        self._beside = BesideBlobs(backend, keyring)
         self._dropped: set[str] = set()
         self._own: set[str] = set()
-        self._hits: dict[str, int] = {}
-        self._hit_count = 0
-        self._order: tuple[list[StoredRun], list[StoredRun]] | None = None
+        self._order = RunOrder()
         self._hints: dict[bytes, BlobLocation] = {}
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
@@ -128,20 +128,26 @@ class BlobIndex:
 
     def find(self, prefix: bytes) -> BlobLocation | None:
         """One place where the blob is, or None."""
+        # Once for every chunk of a restore: the shortest way to the usual answer.
         if prefix not in self._hints and prefix not in self._loose:
-            # Once for every chunk of a restore: the shortest way to the usual answer.
-            for run in self._likeliest():
-                for location in self._places_in(run, prefix):
-                    if location.frame.volume.volume_id not in self._missing:
-                        self._note_hit(run)
-                        return location
+            location = self._beside.find(prefix) or self._first_in_runs(prefix)
+            if location and location.frame.volume.volume_id not in self._missing:
+                return location
         return next(self.candidates(prefix), None)
+
+    def _first_in_runs(self, prefix: bytes) -> BlobLocation | None:
+        for run in self._order.likeliest(self._known()):
+            for location in self._places_in(run, prefix):
+                return location
+        return None
 
     def find_recent(self, prefix: bytes) -> BlobLocation | None:
         """As `find`, in what this process stored and in hints: at next to no cost."""
         for run in self._known():
             if run.name in self._own:
-                for location in self._places_in(run, prefix):
+                for location in self._asking(
+                    run, lambda run: locate_blob(run, prefix), _NOWHERE
+                ):
                     return location
         return self._hints.get(prefix)
 
@@ -326,13 +332,12 @@ class BlobIndex:
         return volume, blobs
 
     def _find_all(self, prefix: bytes) -> Iterator[BlobLocation]:
-        loose = self._loose.get(prefix)
-        if loose is not None:
+        loose = self._loose.get(prefix) or self._beside.find(prefix)
+        if loose is not None and loose.frame.volume.volume_id not in self._missing:
             yield loose
         last: list[BlobLocation] = []
-        for run in self._likeliest():
+        for run in self._order.likeliest(self._known()):
             for location in self._places_in(run, prefix):
-                self._note_hit(run)
                 if location.frame.volume.volume_id in self._missing:
                     last.append(location)
                 else:
@@ -340,20 +345,13 @@ class BlobIndex:
         yield from last
 
     def _places_in(self, run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
-        return self._asking(run, lambda run: locate_blob(run, prefix), _NOWHERE)
-
-    def _note_hit(self, run: StoredRun) -> None:
-        if self._hits.get(run.name) != self._hit_count:
-            self._hit_count += 1
-            self._hits[run.name] = self._hit_count
-            self._order = None
-
-    def _likeliest(self) -> list[StoredRun]:
-        """The runs in the order in which they are asked for one blob."""
-        known, order = self._known(), self._order
-        if order is None or order[0] != known:
-            order = self._order = known, likeliest(known, self._hits)
-        return order[1]
+        before = run.blocks_read
+        places = self._asking(run, lambda run: locate_blob(run, prefix), _NOWHERE)
+        if places:
+            self._order.note_hit(run)
+            if run.blocks_read != before:
+                self._beside.note_block(places[0])
+        return places
 
     def _asking(
         self, run: StoredRun, ask: Callable[[StoredRun], _Result], otherwise: _Result

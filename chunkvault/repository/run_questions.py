@@ -3,14 +3,16 @@
 And which run is best asked first.
 """
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
 
 from chunkvault.errors import DamageError
 from chunkvault.format import names
 from chunkvault.repository.locations import BlobLocation
 from chunkvault.repository.stored_run import StoredRun
 
-__all__ = ["compare_volumes", "digits_to_list", "likeliest", "locate_blob"]
+__all__ = ["RunOrder", "compare_volumes", "digits_to_list", "locate_blob"]
 
 _FEW_VOLUMES = 1000
 """So many names are one page of a listing at most stores."""
@@ -35,24 +37,38 @@ def locate_blob(run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
     return locations
 
 
-def likeliest(runs: Sequence[StoredRun], hits: Mapping[str, int]) -> list[StoredRun]:
-    """The runs in the order in which it is best to ask them for one blob.
+class RunOrder:
+    """The order in which it is best to ask the runs for one blob.
 
     Those that cost nothing, then the one that knew the last blob, since files
     stay together, and so on back; then the largest, which knows most; then what
     is read in one request, and the others, of which each takes two.
-
-    Args:
-        runs: the largest first.
-        hits: when each last knew something, later numbers being greater.
     """
-    largest = runs[0] if runs else None
 
-    def rank(run: StoredRun) -> tuple[bool, int, bool, bool]:
-        hit = hits.get(run.name, 0)
-        return not run.is_at_hand, -hit, run is not largest, not run.is_short
+    def __init__(self) -> None:
+        self._hits: Counter[str] = Counter()
+        self._changes = 0
+        self._last: StoredRun | None = None
+        self._order: tuple[Sequence[StoredRun], list[StoredRun]] | None = None
 
-    return sorted(runs, key=rank)
+    def note_hit(self, run: StoredRun) -> None:
+        """This one knew a blob."""
+        if run is not self._last:
+            self._last, self._order = run, None
+            self._changes += 1
+            self._hits[run.name] = self._changes
+
+    def likeliest(self, runs: Sequence[StoredRun]) -> list[StoredRun]:
+        """The runs in their order; they come the largest first."""
+        if self._order is None or self._order[0] != runs:
+            self._order = runs, sorted(runs, key=partial(self._rank, runs[:1]))
+        return self._order[1]
+
+    def _rank(
+        self, largest: Sequence[StoredRun], run: StoredRun
+    ) -> tuple[bool, int, bool, bool]:
+        hit = self._hits[run.name]
+        return not run.is_at_hand, -hit, run not in largest, not run.is_short
 
 
 def compare_volumes(

@@ -64,6 +64,7 @@ class StoredRun:
     Attributes:
         name: of its object.
         size: of its object.
+        blocks_read: for questions about single blobs.
         frames: of the volume of this number, in order; of the volumes asked for last
             they are at hand. To list them takes as long as hundreds of look-ups.
     """
@@ -80,6 +81,7 @@ class StoredRun:
         self._backend = backend
         self._keyring = keyring
         self._cache = cache or SectionCache()
+        self.blocks_read = 0
         self._asked: Counter[int] = Counter()
         self._whole: bytes | None = None
         self._tail: bytes = b""
@@ -210,6 +212,7 @@ class StoredRun:
         block: BlobBlock | None = self._cache.get(key)
         if block is None:
             block = self._load_block(number)
+            self.blocks_read += 1
             self._cache.put(key, block, _BLOCK_WEIGHT)
         return block
 
