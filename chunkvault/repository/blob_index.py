@@ -23,6 +23,7 @@ from chunkvault.repository.run_questions import (
     RunOrder,
     compare_volumes,
     digits_to_list,
+    length_rank,
     locate_blob,
 )
 from chunkvault.repository.section_cache import SectionCache
@@ -111,7 +112,7 @@ class BlobIndex:
                 if names.hash_in_name(info.name) and info.name not in self._dropped
             ]
             # The largest knows most: who looks for one blob rarely asks a second run.
-            infos.sort(key=_length, reverse=True)
+            infos.sort(key=length_rank, reverse=True)
             self._runs = [known.get(info.name) or self._stored(info) for info in infos]
             self._is_listed = True
             self._is_settled = False
@@ -136,10 +137,9 @@ class BlobIndex:
         return next(self.candidates(prefix), None)
 
     def _first_in_runs(self, prefix: bytes) -> BlobLocation | None:
-        for run in self._order.likeliest(self._known()):
-            for location in self._places_in(run, prefix):
-                return location
-        return None
+        runs = self._order.likeliest(self._known())
+        places = (place for run in runs for place in self._places_in(run, prefix))
+        return next(places, None)
 
     def find_recent(self, prefix: bytes) -> BlobLocation | None:
         """As `find`, in what this process stored and in hints: at next to no cost."""
@@ -232,7 +232,7 @@ class BlobIndex:
         """A run that was just stored."""
         with self._lock:
             runs = [*(self._runs or []), self._stored(info)]
-            self._runs = sorted(runs, key=_length, reverse=True)
+            self._runs = sorted(runs, key=length_rank, reverse=True)
             self._own.add(info.name)
 
     def replace_runs(self, info: ObjectInfo, replaced: Sequence[StoredRun]) -> None:
@@ -399,8 +399,3 @@ class BlobIndex:
             for run in self._runs or []
             if names.hash_in_name(run.name) not in replaced
         ]
-
-
-def _length(info: ObjectInfo | StoredRun) -> tuple[bool, int]:
-    """What sorts runs by length: long ones have most of it in other objects."""
-    return info.name.startswith(names.LONG_INDEX), info.size

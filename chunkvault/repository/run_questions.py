@@ -7,12 +7,19 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
+from chunkvault.backends.base import ObjectInfo
 from chunkvault.errors import DamageError
 from chunkvault.format import names
 from chunkvault.repository.locations import BlobLocation
 from chunkvault.repository.stored_run import StoredRun
 
-__all__ = ["RunOrder", "compare_volumes", "digits_to_list", "locate_blob"]
+__all__ = [
+    "RunOrder",
+    "compare_volumes",
+    "digits_to_list",
+    "length_rank",
+    "locate_blob",
+]
 
 _FEW_VOLUMES = 1000
 """So many names are one page of a listing at most stores."""
@@ -93,3 +100,8 @@ def digits_to_list(volumes: int) -> int:
     while volumes > _FEW_VOLUMES << 4 * digits and digits < 2:
         digits += 1
     return digits
+
+
+def length_rank(info: ObjectInfo | StoredRun) -> tuple[bool, int]:
+    """What sorts runs by length: long ones have most of it in other objects."""
+    return info.name.startswith(names.LONG_INDEX), info.size
