@@ -1,6 +1,7 @@
 """Where is this blob: index runs, and volumes that no run lists yet."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from threading import RLock
 from typing import TypeVar
 
@@ -143,11 +144,10 @@ class BlobIndex:
 
     def find_recent(self, prefix: bytes) -> BlobLocation | None:
         """As `find`, in what this process stored and in hints: at next to no cost."""
+        ask = partial(locate_blob, prefix=prefix)
         for run in self._known():
             if run.name in self._own:
-                for location in self._asking(
-                    run, lambda run: locate_blob(run, prefix), _NOWHERE
-                ):
+                for location in self._asking(run, ask, _NOWHERE):
                     return location
         return self._hints.get(prefix)
 
@@ -346,7 +346,7 @@ class BlobIndex:
 
     def _places_in(self, run: StoredRun, prefix: bytes) -> Sequence[BlobLocation]:
         before = run.blocks_read
-        places = self._asking(run, lambda run: locate_blob(run, prefix), _NOWHERE)
+        places = self._asking(run, partial(locate_blob, prefix=prefix), _NOWHERE)
         if places:
             self._order.note_hit(run)
             if run.blocks_read != before:
