@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import NamedTuple
 
-from chunkvault.errors import ChunkvaultError, DamageError, os_reason
+from chunkvault.errors import BackendError, ChunkvaultError, DamageError, os_reason
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
@@ -226,6 +226,8 @@ class _Verification:
             if status is None:
                 return _Result(entry, "missing")
             difference = self._difference(entry, status)
+        except BackendError:
+            raise  # about the storage: every other entry would meet it
         except (OSError, ChunkvaultError) as error:
             return _Result(entry, error=error)
         return _Result(entry, difference, status)

@@ -34,7 +34,6 @@ __all__ = ["BlobIndex"]
 
 _Result = TypeVar("_Result")
 _NOWHERE: Sequence[BlobLocation] = ()
-_NO_NAMES: frozenset[str] = frozenset()
 _MAX_HINTS = 4096
 
 
@@ -304,7 +303,10 @@ class BlobIndex:
         unlisted = set(present)
         missing: set[bytes] = set()
         for run in self.runs:
-            nothing: tuple[frozenset[str], frozenset[bytes]] = (_NO_NAMES, frozenset())
+            nothing: tuple[frozenset[str], frozenset[bytes]] = (
+                frozenset(),
+                frozenset(),
+            )
             known, gone = self._asking(
                 run, lambda run: compare_volumes(run, present, lot), nothing
             )

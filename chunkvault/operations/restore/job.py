@@ -6,7 +6,13 @@ import stat
 from dataclasses import dataclass, field
 from threading import Lock
 
-from chunkvault.errors import ChunkvaultError, DamageError, TargetFull, os_reason
+from chunkvault.errors import (
+    BackendError,
+    ChunkvaultError,
+    DamageError,
+    TargetFull,
+    os_reason,
+)
 from chunkvault.format.node import Node
 from chunkvault.localfs.apply import Target
 from chunkvault.operations.restore.plan import Plan
@@ -92,8 +98,9 @@ class Job:
 
         Raises:
             TargetFull: no space is left, so there is no point in going on.
+            BackendError: it is about the storage, and every other entry would meet it.
         """
-        stop_if_full(error, self.options.target)
+        _stop_if_hopeless(error, self.options.target)
         with self.lock:
             self.tally.failed += 1
             self.tally.damaged += isinstance(error, DamageError)
@@ -118,13 +125,9 @@ class Job:
         return os.path.join(self.options.target, path) if path else self.options.target
 
 
-def stop_if_full(error: Exception, target: bytes) -> None:
-    """Turn the system's word for a full disk into ours.
-
-    Raises:
-        TargetFull: if that is what ``error`` says.
-    """
-    if isinstance(error, TargetFull):
+def _stop_if_hopeless(error: Exception, target: bytes) -> None:
+    """Raise what is not about one entry; the system's word for a full disk as ours."""
+    if isinstance(error, TargetFull | BackendError):
         raise error
     if isinstance(error, OSError) and error.errno in _FULL:
         shown = target.decode(errors="backslashreplace")
