@@ -302,11 +302,8 @@ class BlobIndex:
         """Names of volumes that no run lists, and ids of those that are not there."""
         unlisted = set(present)
         missing: set[bytes] = set()
+        nothing: tuple[frozenset[str], frozenset[bytes]] = frozenset(), frozenset()
         for run in self.runs:
-            nothing: tuple[frozenset[str], frozenset[bytes]] = (
-                frozenset(),
-                frozenset(),
-            )
             known, gone = self._asking(
                 run, lambda run: compare_volumes(run, present, lot), nothing
             )
