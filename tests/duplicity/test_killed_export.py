@@ -1,5 +1,6 @@
 """Exports that are killed at any moment: what they leave, for us and for duplicity."""
 
+import os
 import random
 import shutil
 import signal
@@ -30,6 +31,8 @@ class Export:
         for number in range(STATES):
             files = {"big": noise(2_500_000, number), f"d{number}/f": b"%d" % number}
             source = write_tree(top / "source", files)
+            # duplicity tells by whole seconds whether a file has changed
+            os.utime(source / "big", (FIRST + number, FIRST + number))
             words = ("backup", source, f"--time={FIRST + number * 10}")
             assert program.run(*words).returncode == 0
             self.states.append(contents(source))

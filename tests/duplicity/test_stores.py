@@ -16,7 +16,7 @@ from tests.support.stores.static_web import write_listing
 SECRET = "CHUNKVAULT_DUPLICITY_PASSPHRASE"
 
 
-@pytest.fixture(params=["sshd", "radosgw"])
+@pytest.fixture(params=["radosgw", pytest.param("sshd", marks=pytest.mark.slow)])
 def store(request, tmp_path):
     """A location on a server, and the variables that open it."""
     server = request.getfixturevalue(request.param)
