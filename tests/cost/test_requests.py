@@ -160,14 +160,15 @@ class Opened:
 def test_backup_with_nothing_changed_opens_no_file_and_puts_one_object(
     repository, source, monkeypatch
 ):
+    # Others make files in the folders above, of which the times are stored.
+    before: list[int] = []
     for at in range(2, 12):
         recording, again = recorded(repository)
         opened = Opened(monkeypatch)
-        before = folders_above(source)
         summary = back_up(again, source, at=at)
-        # Others make files in the folders above, which are stored by name and time.
         if folders_above(source) == before:
             break
+        before = folders_above(source)
     assert summary.files_unmodified == len(FILES)
     assert opened.names == []
     assert [call.name[:10] for call in recording.calls("put")] == [names.SNAPSHOTS]
