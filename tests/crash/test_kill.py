@@ -62,14 +62,16 @@ def test_killed_at_any_moment_everything_is_whole_after_the_next_backup(
     moments = probe.count_moments("backup", source)
     assert moments > 40
     drawn = random.Random(2).sample(range(1, moments + 1), KILLS)
+    codes = set()
     for number, moment in enumerate(drawn):
         write_tree(source, {f"new/{number}": noise(9_000, f"new {number}")})
         killed = program.run_hit(signal.SIGKILL, moment, "backup", source)
-        # A later run has less to do and may be over before.
-        assert killed.returncode in (-signal.SIGKILL, 0)
-        assert number or killed.returncode
+        # One that has less to do, or makes a volume less, may be over before.
+        codes.add(killed.returncode)
         checked = program.run("check", "--read-data")
         assert checked.returncode == 0, checked.stdout + checked.stderr
+    assert codes <= {-signal.SIGKILL, 0}
+    assert -signal.SIGKILL in codes
     done = program.run("backup", source)
     assert done.returncode == 0, done.stderr
     assert_whole(program, source, tmp_path / "target")
