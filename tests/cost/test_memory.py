@@ -4,12 +4,12 @@ Counted are the volumes and ranges themselves, while a store keeps all connectio
 busy: what the system says of a process depends on too much else.
 """
 
-import gc
 import threading
 
 import pytest
 
 from chunkvault.backends.memory import MemoryBackend
+from chunkvault.repository import volume_builder
 from chunkvault.repository.volume_builder import VolumeBuilder
 from tests.support.builders import (
     back_up,
@@ -37,26 +37,40 @@ def source(tmp_path_factory):
     return write_tree(tmp_path_factory.mktemp("source"), files)
 
 
+class Volume(VolumeBuilder):
+    """A volume that is counted while anybody has it."""
+
+    alive = 0
+    guard = threading.Lock()
+
+    def __init__(self, *fields):
+        super().__init__(*fields)
+        with self.guard:
+            Volume.alive += 1
+
+    def __del__(self):
+        with self.guard:
+            Volume.alive -= 1
+
+
 class CountingVolumes(MemoryBackend):
     """Counts the volumes in memory while they are stored."""
 
     def __init__(self, objects):
         super().__init__(objects)
-        self.most = self.puts = 0
-        self._counting = threading.Lock()
+        self.most = 0
 
     def put(self, name, data):
         super().put(name, data)
-        with self._counting:
-            self.puts += 1
-            if self.puts % 8 == 1:  # looking for them takes its time
-                found = (isinstance(one, VolumeBuilder) for one in gc.get_objects())
-                self.most = max(self.most, sum(found))
+        with Volume.guard:
+            self.most = max(self.most, Volume.alive)
 
 
 @pytest.mark.parametrize("connections", [FEW, MANY])
-def test_a_backup_holds_one_volume_for_each_connection(source, connections):
-    gc.collect()
+def test_a_backup_holds_one_volume_for_each_connection(
+    source, connections, monkeypatch
+):
+    monkeypatch.setattr(volume_builder, "VolumeBuilder", Volume)
     store = CountingVolumes(objects_of(create_small().backend))
     meeting = MeetingBackend(store, "put", connections, "chunks/")
     with open_small(meeting, connections=connections) as repository:
