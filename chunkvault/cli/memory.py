@@ -9,9 +9,9 @@ cache there is none.
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from hashlib import blake2b
 from typing import TYPE_CHECKING
 
+from chunkvault.cli.cache_files import name_of, replace_file
 from chunkvault.cli.settings import Settings
 from chunkvault.ids import RepositoryId
 
@@ -84,7 +84,7 @@ def remember_names(
     """Remember these instead; a cache that cannot be written remembers nothing."""
     path = _names_path(settings, location)
     if path is not None and recollection != recall_names(settings, location):
-        _replace(path, recollection.to_text())
+        replace_file(path, os.fsencode(recollection.to_text()))
 
 
 def recall_habits(settings: Settings) -> "Habits | None":
@@ -105,24 +105,13 @@ def remember_habits(settings: Settings, habits: "Habits") -> None:
     """Remember what was found out, if anything was."""
     if settings.cache_directory is not None and habits.is_changed:
         path = os.path.join(settings.cache_directory, _STORES)
-        _replace(path, habits.to_text())
-
-
-def _replace(path: bytes, text: str) -> None:
-    temporary = path + b"." + os.urandom(8).hex().encode()
-    with suppress(OSError):
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-        with open(os.open(temporary, flags, 0o600), "wb") as file:
-            file.write(os.fsencode(text))
-        os.replace(temporary, path)
+        replace_file(path, os.fsencode(habits.to_text()))
 
 
 def _names_path(settings: Settings, location: str) -> bytes | None:
     if settings.cache_directory is None:
         return None
-    digest = blake2b(location.encode("utf-8", "surrogateescape"), digest_size=16)
-    return os.path.join(settings.cache_directory, b"names", digest.hexdigest().encode())
+    return os.path.join(settings.cache_directory, b"names", name_of(location))
 
 
 def _path(settings: Settings, repository: RepositoryId) -> bytes | None:

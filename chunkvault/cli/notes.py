@@ -5,8 +5,8 @@ asked the store. Only long random secrets may be used so; a password could be gu
 """
 
 import os
-from contextlib import suppress
-from hashlib import blake2b
+
+from chunkvault.cli.cache_files import name_of, replace_file
 
 __all__ = ["SealedNotes"]
 
@@ -43,15 +43,7 @@ class SealedNotes:
         nonce = random_bytes(NONCE_BYTES)
         key = derive_key(_PURPOSE, secret.encode())
         sealed = seal(content, place.encode(), nonce, key)
-        path = self._path(place)
-        temporary = path + b"." + os.urandom(8).hex().encode()
-        with suppress(OSError):
-            os.makedirs(self._directory, mode=0o700, exist_ok=True)
-            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
-            with open(os.open(temporary, flags, 0o600), "wb") as file:
-                file.write(nonce + sealed)
-            os.replace(temporary, path)
+        replace_file(self._path(place), nonce + sealed)
 
     def _path(self, place: str) -> bytes:
-        digest = blake2b(place.encode("utf-8", "surrogateescape"), digest_size=16)
-        return os.path.join(self._directory, digest.hexdigest().encode())
+        return os.path.join(self._directory, name_of(place))

@@ -119,10 +119,11 @@ class BlobIndex:
 
     def _known(self) -> list[StoredRun]:
         """Without a request if possible; some may be replaced, and say the same."""
-        with self._lock:
-            if self._runs is None:
-                self.refresh()
-            return list(self._runs or [])
+        if self._runs is None:
+            with self._lock:
+                if self._runs is None:
+                    self.refresh()
+        return self._runs or []  # as above
 
     def _stored(self, info: ObjectInfo) -> StoredRun:
         return StoredRun(self._backend, self._keyring, info, self._sections)
@@ -144,11 +145,9 @@ class BlobIndex:
     def find_recent(self, prefix: bytes) -> BlobLocation | None:
         """As `find`, in what this process stored and in hints: at next to no cost."""
         ask = partial(locate_blob, prefix=prefix)
-        for run in self._known():
-            if run.name in self._own:
-                for location in self._asking(run, ask, _NOWHERE):
-                    return location
-        return self._hints.get(prefix)
+        own = (run for run in self._known() if run.name in self._own)
+        places = (place for run in own for place in self._asking(run, ask, _NOWHERE))
+        return next(places, None) or self._hints.get(prefix)
 
     def add_hints(self, hints: dict[bytes, BlobLocation]) -> None:
         """Where some blobs are, probably: those of the snapshots read last."""

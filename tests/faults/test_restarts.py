@@ -93,14 +93,20 @@ def hidden(folder):
         return []
 
 
+def start_slowly(program, target):
+    """A cold restore that has begun to write, and has long to go."""
+    program.environment["CHUNKVAULT_LIMIT_DOWNLOAD"] = RATE
+    restore = start_cold(program, 0, target)
+    wait_for_content(target, restore)
+    return restore
+
+
 def test_a_cold_restore_over_ssh_survives_a_killed_server(source, tmp_path):
     with own_sshd(tmp_path / "sshd") as (process, server):
         location = server.location(tmp_path / "far")
         program = program_at(tmp_path / "home", location)
         fill(program, source)
-        program.environment["CHUNKVAULT_LIMIT_DOWNLOAD"] = RATE
-        restore = start_cold(program, 0, tmp_path / "out")
-        wait_for_content(tmp_path / "out", restore)
+        restore = start_slowly(program, tmp_path / "out")
         process.kill()
         process.listen()
         expect_success(restore)
@@ -161,9 +167,7 @@ def test_a_cold_restore_through_rclone_survives_a_killed_server(source, tmp_path
         settings = {"RCLONE_CONFIG": str(server.configuration)}
         program = program_at(tmp_path / "home", "rclone:nas:far", **settings)
         fill(program, source)
-        program.environment["CHUNKVAULT_LIMIT_DOWNLOAD"] = RATE
-        restore = start_cold(program, 0, tmp_path / "out")
-        wait_for_content(tmp_path / "out", restore)
+        restore = start_slowly(program, tmp_path / "out")
         server.kill()
         server.start()
         expect_success(restore)
@@ -177,9 +181,7 @@ def test_a_cold_restore_survives_rclone_itself_being_killed(rclone, source, tmp_
     location = rclone.location("disk", tmp_path / "far")
     program = program_at(tmp_path / "home", location, **settings)
     fill(program, source)
-    program.environment["CHUNKVAULT_LIMIT_DOWNLOAD"] = RATE
-    restore = start_cold(program, 0, tmp_path / "out")
-    wait_for_content(tmp_path / "out", restore)
+    restore = start_slowly(program, tmp_path / "out")
     for child in children_of(restore.pid):
         os.kill(child, signal.SIGKILL)
     expect_success(restore)

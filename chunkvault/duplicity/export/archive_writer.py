@@ -7,7 +7,8 @@ gpg in a process of its own.
 
 import hashlib
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from types import TracebackType
 from typing import BinaryIO, Protocol
 
 from chunkvault.codec.deflate import gzip_deflater
@@ -23,7 +24,7 @@ from chunkvault.duplicity.names import (
 from chunkvault.duplicity.openpgp import CompressedMessage
 from chunkvault.workers import WorkerGroup
 
-__all__ = ["ArchiveWriter", "OutputFile"]
+__all__ = ["ArchiveWriter", "OutputFile", "abandon"]
 
 _BLOCK_BYTES = 256 << 10
 _COMPRESS_AHEAD = 4
@@ -234,3 +235,19 @@ def _gzip(store: Callable[[bytes], None]) -> Iterator[_Sink]:
         sink = _Gzip(store, worker)
         yield sink
         sink.finish()
+
+
+def abandon(
+    files: ExitStack, error: BaseException | None, trace: TracebackType | None
+) -> None:
+    """Close files that were not finished: none of them gets its name.
+
+    Where nothing failed they are closed as if something had.
+    """
+    failure = error or _NotFinishedError()
+    with suppress(_NotFinishedError):
+        files.__exit__(type(failure), failure, trace)
+
+
+class _NotFinishedError(Exception):
+    """The block of a writer was left without its ``finish``."""

@@ -9,12 +9,16 @@ to it not there yet.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import replace
 from types import TracebackType
 from typing import Self
 
-from chunkvault.duplicity.export.archive_writer import ArchiveWriter, OutputFile
+from chunkvault.duplicity.export.archive_writer import (
+    ArchiveWriter,
+    OutputFile,
+    abandon,
+)
 from chunkvault.duplicity.export.signature_writer import SetTimes, SignatureWriter
 from chunkvault.duplicity.manifest import (
     Manifest,
@@ -84,10 +88,7 @@ class SetWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # What is still open was not finished: it must not get its name.
-        failure = error or _NotFinishedError()
-        with suppress(_NotFinishedError):
-            self._volume_stack.__exit__(type(failure), failure, trace)
+        abandon(self._volume_stack, error, trace)
         self._signatures.__exit__(kind, error, trace)
 
     def add_object(self, path: bytes, node: Node, own: Records = ()) -> None:
@@ -254,10 +255,6 @@ class SetWriter:
 
     def _name(self, kind: FileKind) -> FileName:
         return FileName(kind, self._times.start, self._times.end)
-
-
-class _NotFinishedError(Exception):
-    """The block of a set was left without `SetWriter.finish`."""
 
 
 class _OpenVolume:

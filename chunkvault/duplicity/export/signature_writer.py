@@ -1,10 +1,14 @@
 """Write the signatures of a set: every entry of it again, with no content."""
 
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from chunkvault.duplicity.export.archive_writer import ArchiveWriter, OutputFile
+from chunkvault.duplicity.export.archive_writer import (
+    ArchiveWriter,
+    OutputFile,
+    abandon,
+)
 from chunkvault.duplicity.names import FileKind, FileName
 from chunkvault.duplicity.signature import NULL_SIGNATURE
 from chunkvault.duplicity.tar_writer import (
@@ -49,10 +53,7 @@ class SignatureWriter:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        # What is still open was not finished: it must not get its name.
-        error = error or _NotFinishedError()
-        with suppress(_NotFinishedError):
-            self._stack.__exit__(type(error), error, trace)
+        abandon(self._stack, error, trace)
 
     def add_object(self, path: bytes, node: Node) -> None:
         """A directory, link, pipe or device."""
@@ -78,7 +79,3 @@ class SignatureWriter:
     def _write(self, data: bytes) -> None:
         assert self._file is not None, "it is open"
         self._file.write(data)
-
-
-class _NotFinishedError(Exception):
-    """The block was left without `SignatureWriter.finish`."""
