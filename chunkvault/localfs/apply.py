@@ -15,7 +15,8 @@ import errno
 import os
 import stat
 from collections import Counter
-from typing import Self
+from contextlib import suppress
+from typing import Self, TypeVar
 
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.localfs.directories import (
@@ -26,22 +27,25 @@ from chunkvault.localfs.directories import (
     open_root,
     path_of_descriptor,
 )
+from chunkvault.localfs.file_maker import FileMaker
 from chunkvault.localfs.guarded import Guarded
 from chunkvault.localfs.hard_links import HardLinks, identity_of
 from chunkvault.localfs.metadata import FILE_TYPES, MetadataWriter, is_kind
 from chunkvault.localfs.paths import naming_path, split_path, unsafe_path
-from chunkvault.localfs.place import TEMPORARY_PREFIX, Place
+from chunkvault.localfs.place import TEMPORARY_PREFIX, Place, temporary_name
+from chunkvault.localfs.present import Present
 from chunkvault.localfs.removal import count_entries, remove_entry
 from chunkvault.localfs.target_file import TargetFile, UnwrittenFile
+from chunkvault.localfs.whole_file import Buffer, write_whole
 
 __all__ = ["TEMPORARY_PREFIX", "Target", "TargetFile"]
 
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_Tag = TypeVar("_Tag")
 _PRIVATE = stat.S_IRUSR | stat.S_IWUSR
 
 
-class Target:
+class Target(Present):
     """A directory that is being restored into; any thread may use it.
 
     Every method that takes a path raises `UnsafePath` for one that is none,
@@ -77,7 +81,8 @@ class Target:
         self._guarded = guarded or Guarded()
         self._guarded.check_target(path)
         self._dry_run = dry_run
-        self._directories = DirectoryCache(open_root(path, dry_run=dry_run))
+        self._numeric_owner = numeric_owner
+        super().__init__(DirectoryCache(open_root(path, dry_run=dry_run)))
         self._metadata = MetadataWriter(numeric_owner=numeric_owner)
         self.denied: Counter[str] = self._metadata.denied
         self._unfinished: set[TargetFile] = set()
@@ -88,49 +93,6 @@ class Target:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    @naming_path
-    def status(self, path: bytes) -> os.stat_result | None:
-        """What is at a path, as by lstat; ``None`` where there is nothing.
-
-        That includes what would be below something that is no directory.
-        """
-        try:
-            if not path:
-                with self._directories.hold(path) as root:
-                    return os.fstat(root.descriptor)
-            above, name = split_path(path)
-            with self._directories.hold(above) as parent:
-                return os.stat(name, dir_fd=parent.descriptor, follow_symlinks=False)
-        except (FileNotFoundError, NotADirectoryError):
-            return None
-
-    @naming_path
-    def names(self, path: bytes) -> list[bytes]:
-        """The names in a directory, in no order; none if it is no directory."""
-        try:
-            with self._directories.hold(path) as directory:
-                return [name for name, _ in directory.entries()]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-    @naming_path
-    def read_link(self, path: bytes) -> bytes:
-        """Where the symbolic link at a path points."""
-        above, name = split_path(path)
-        with self._directories.hold(above) as parent:
-            return os.readlink(name, dir_fd=parent.descriptor)
-
-    @naming_path
-    def open_existing(self, path: bytes) -> int:
-        """A descriptor to read the regular file at a path; the caller closes it."""
-        above, name = split_path(path)
-        with self._directories.hold(above) as parent:
-            descriptor = os.open(name, _READ, dir_fd=parent.descriptor)
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            os.close(descriptor)
-            raise FileExistsError(errno.EEXIST, "it is not a regular file")
-        return descriptor
 
     @naming_path
     def make_directory(self, path: bytes, *, replace: bool) -> bool:
@@ -172,6 +134,49 @@ class Target:
             raise
         self._unfinished.add(file)
         return file
+
+    @naming_path
+    def write_file(
+        self, path: bytes, node: Node, data: Buffer, temporary: bytes = b""
+    ) -> None:
+        """Make a file whose whole content is at hand; a file of its name is replaced.
+
+        As `create_file` and what follows it, in the fewest steps: most files of
+        most snapshots are such.
+
+        Args:
+            path: where.
+            node: what it is.
+            data: its content; shorter than its size where a hole follows.
+            temporary: its name until it is whole, for a caller who wants to know.
+
+        Raises:
+            IsADirectoryError: a directory has its name. Nothing was done;
+                `create_file` would remove it.
+        """
+        if self._dry_run:
+            return
+        above, name = split_path(path)
+        content = (data, temporary or temporary_name())
+        with self._directories.hold(above) as parent:
+            status = write_whole(parent, name, node, self._metadata, *content)
+        self._links.add_made(path, node, status)
+
+    @naming_path
+    def remove_unfinished(self, path: bytes, temporary: bytes) -> None:
+        """Remove what `write_file` left of the file at a path when it was killed."""
+        above, _ = split_path(path)
+        with self._directories.hold(above) as parent, suppress(FileNotFoundError):
+            os.unlink(temporary, dir_fd=parent.descriptor)
+
+    def start_maker(self) -> "FileMaker[_Tag]":
+        """Another process that makes whole files here; the caller ends it.
+
+        Raises:
+            OSError: the system does not let us.
+        """
+        with self._directories.hold(b"") as root:
+            return FileMaker(root.descriptor, numeric_owner=self._numeric_owner)
 
     @naming_path
     def make_symlink(self, path: bytes, node: Node, *, replace: bool) -> None:
@@ -351,12 +356,6 @@ class Target:
         self._unfinished.discard(file)
         if node is not None and status is not None:
             self._links.add_made(file.path, node, status)
-
-    def _open_any(self, path: bytes) -> int:
-        """A descriptor of whatever is at a path, just to look at it."""
-        above, name = split_path(path)
-        with self._directories.hold(above) as parent:
-            return os.open(name, _LOOK, dir_fd=parent.descriptor)
 
     def _set_directory_metadata(self, path: bytes, node: Node) -> bool:
         with self._directories.hold(path) as directory:

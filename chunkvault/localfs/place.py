@@ -13,7 +13,7 @@ from typing import Self
 from chunkvault.localfs.directories import Directory
 from chunkvault.localfs.paths import split_path
 
-__all__ = ["TEMPORARY_PREFIX", "Place"]
+__all__ = ["TEMPORARY_PREFIX", "Place", "temporary_name"]
 
 TEMPORARY_PREFIX = b".chunkvault-"
 """What the names of unfinished entries start with."""
@@ -58,7 +58,7 @@ class Place:
         clear: Callable[[bytes], int],
     ) -> None:
         self.path = path
-        self.temporary = TEMPORARY_PREFIX + _unguessable()
+        self.temporary = temporary_name()
         self._above, self._name = split_path(path)
         self._hold = hold
         self._clear = clear
@@ -139,6 +139,11 @@ class Place:
         except FileNotFoundError:
             return False
         return True
+
+
+def temporary_name() -> bytes:
+    """A name that nobody can have taken before."""
+    return TEMPORARY_PREFIX + _unguessable()
 
 
 def _unguessable() -> bytes:

@@ -1,6 +1,7 @@
 """Files put together from pieces that arrive in any order, from several threads."""
 
 from collections import OrderedDict
+from contextlib import suppress
 from threading import Lock
 
 from chunkvault.localfs.apply import Target, TargetFile
@@ -85,6 +86,14 @@ class Assembly:
         return True
 
     def _write_whole(self, piece: Piece, data: bytes) -> None:
+        if self._may_replace and not piece.offset:
+            # Where a directory is in the way, it goes below.
+            with suppress(IsADirectoryError):
+                self._target.write_file(piece.path, piece.node, data)
+                return
+        self._write_in_steps(piece, data)
+
+    def _write_in_steps(self, piece: Piece, data: bytes) -> None:
         node = piece.node
         with self._target.create_file(piece.path, node.size) as content:
             if data:

@@ -10,7 +10,6 @@ A piece that is stored as a delta comes from the frame of its base; the deltas
 themselves are gathered before, frame by frame, and lie in the database meanwhile.
 """
 
-import marshal
 import sqlite3
 from collections.abc import Iterator
 from itertools import groupby, islice
@@ -19,6 +18,7 @@ from typing import NamedTuple
 
 from chunkvault.format.node import Node
 from chunkvault.ids import BlobId
+from chunkvault.localfs.frozen_nodes import freeze, thaw
 from chunkvault.repository import BlobLocation, FrameLocation
 
 __all__ = [
@@ -101,7 +101,7 @@ class Piece(NamedTuple):
     @property
     def node(self) -> Node:
         """The file's node; decoded at every call."""
-        return _thaw(self.frozen_node)
+        return thaw(self.frozen_node)
 
     def location(self, frame: FrameLocation) -> BlobLocation:
         """Where the piece, or the base of its delta, is in its frame."""
@@ -209,7 +209,7 @@ class Plan:
         """All pieces were added; what lies between them are holes."""
         if not self._file_pieces:
             self.add_local(0, BlobId(b""), 0)
-        row = (self._last_file, path, self._file_pieces, _freeze(node))
+        row = (self._last_file, path, self._file_pieces, freeze(node))
         self._files.append(row)
         self.files += 1
         self.new_bytes += self._file_bytes
@@ -242,7 +242,7 @@ class Plan:
 
     def add_directory(self, directory: PlannedDirectory) -> None:
         """Finish it at the end; parents are added before what is in them."""
-        node = None if directory.node is None else _freeze(directory.node)
+        node = None if directory.node is None else freeze(directory.node)
         row = (directory.path, directory.tree, directory.is_new, node)
         self._database.execute("INSERT INTO directories VALUES (?, ?, ?, ?)", row)
 
@@ -278,7 +278,7 @@ class Plan:
         """All directories, what was added last first: content before parents."""
         rows = self._database.execute("SELECT * FROM directories ORDER BY rowid DESC")
         for path, tree, is_new, node in rows:
-            thawed = None if node is None else _thaw(node)
+            thawed = None if node is None else thaw(node)
             yield PlannedDirectory(path, tree, bool(is_new), thawed)
 
     def _add(self, row: tuple[object, ...]) -> None:
@@ -323,13 +323,3 @@ class Plan:
 
 def _inode(node: Node) -> bytes:
     return b"%d:%d" % (node.device, node.inode)
-
-
-def _freeze(node: Node) -> bytes:
-    return marshal.dumps(tuple(node))
-
-
-def _thaw(frozen: bytes) -> Node:
-    # Marshal trusts its input, and may here: it was written by `_freeze` into a
-    # nameless file of this process. It takes a fifth of msgpack's time for a node.
-    return Node._make(marshal.loads(frozen))  # noqa: S302

@@ -3,22 +3,26 @@
 What the libraries in C do runs in worker threads: to fetch frames of a near storage
 and to open them. The files are made in the calling thread, since every call of the
 system hands the interpreter's lock over, and two threads that make small files spend
-more on that than they gain. Only a file system that keeps its callers waiting, as
-one across a network does, has several threads make files.
+more on that than they gain. A second process makes others at the same time, if there
+are many (`chunkvault.localfs.file_maker`). Only a file system that keeps its callers
+waiting, as one across a network does, has several threads make files.
 """
 
 import os
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter, thread_time
 
 from chunkvault.errors import ChunkvaultError, DamageError, TargetFull
 from chunkvault.format.blob import BlobKind
+from chunkvault.localfs.file_maker import FileMaker
 from chunkvault.operations.restore.assembly import Assembly
+from chunkvault.operations.restore.batches import batched
 from chunkvault.operations.restore.job import Job
 from chunkvault.operations.restore.plan import Piece, PieceGroup
+from chunkvault.processes import processor_count
 from chunkvault.repository import FrameLocation
 from chunkvault.snapshots.matching import read_chunk
 from chunkvault.workers import WorkerGroup, map_ordered
@@ -26,17 +30,14 @@ from chunkvault.workers import WorkerGroup, map_ordered
 __all__ = ["write_files"]
 
 _Frame = tuple[FrameLocation, bytes | DamageError]
-
-_BATCH_BYTES = 5 << 20
-"""Frames of so much content, so that all threads have something to do."""
-
-_FAR_BATCH_BYTES = 9 << 20
-"""As they are stored: so many come in one request, half a volume."""
+_Maker = FileMaker[Piece]
 
 _WAITS_FROM = 8
 """Time that passes for each second of the processor's where files are waited for."""
 
-_BATCH_PIECES = 4096
+_MANY_FILES = 1000
+"""From so many on, a second process starts to help."""
+
 _BATCH_FRAMES = 16
 
 
@@ -59,13 +60,18 @@ def _write_from_afar(job: Job) -> None:
     # A thread that waits for a far storage leaves its processor to the others.
     workers = job.options.workers and job.options.workers + job.repository.connections
     with WorkerGroup(workers, 2 * workers) as group:
-        for batch in _batches(job.plan.groups(), is_far=True):
+        for batch in batched(job.plan.groups(), is_far=True):
             group.submit(writer.read_and_write, batch)
 
 
 def _write_from_near(job: Job) -> None:
-    writer = _Writer(job)
-    batches = _batches(job.plan.groups(), is_far=False)
+    with _second_process(job) as maker:
+        _write_in_turns(_Writer(job), maker)
+
+
+def _write_in_turns(writer: "_Writer", maker: _Maker | None) -> None:
+    job = writer.job
+    batches = batched(job.plan.groups(), is_far=False)
     workers = job.options.workers
     opened = map_ordered(writer.opened, batches, workers, workers + 1)
     with closing(opened), WorkerGroup(workers, workers) as group:
@@ -73,7 +79,25 @@ def _write_from_near(job: Job) -> None:
             if writer.is_kept_waiting:
                 group.submit(writer.write, batch, frames)
             else:
-                writer.write(batch, frames)
+                writer.write(batch, frames, maker)
+        writer.settle(maker)
+
+
+@contextmanager
+def _second_process(job: Job) -> Iterator[_Maker | None]:
+    """A process that makes files with us, where it is worth its start."""
+    processors = min(job.options.workers, processor_count())
+    if job.plan.files < _MANY_FILES or processors < 2 or not job.may_replace:
+        yield None
+        return
+    try:
+        maker: _Maker = job.target.start_maker()
+    except OSError:  # no memory, no permission: it goes without
+        yield None
+        return
+    with maker:
+        yield maker
+    job.target.denied.update(maker.denied)
 
 
 def _check_space(job: Job) -> None:
@@ -114,41 +138,11 @@ def _gather_deltas(job: Job) -> None:
         job.tally.read_bytes += read_bytes
 
 
-def _batches(
-    groups: Iterator[PieceGroup], *, is_far: bool
-) -> Iterator[list[PieceGroup]]:
-    """What is read and written in one go; of a far storage, what one request brings."""
-    limit = _FAR_BATCH_BYTES if is_far else _BATCH_BYTES
-    batch: list[PieceGroup] = []
-    size = pieces = 0
-    for group in groups:
-        length = _length(group.frame, is_far=is_far)
-        is_full = size + length > limit or pieces >= _BATCH_PIECES
-        # A new volume is another request in any case.
-        if batch and (is_full or (size > limit // 2 and _differ(batch[-1], group))):
-            yield batch
-            batch, size, pieces = [], 0, 0
-        batch.append(group)
-        size += length
-        pieces += len(group.pieces)
-    if batch:
-        yield batch
-
-
-def _length(frame: FrameLocation | None, *, is_far: bool) -> int:
-    if frame is None:
-        return 0
-    return frame.stored_length if is_far else frame.plain_length
-
-
-def _differ(one: PieceGroup, other: PieceGroup) -> bool:
-    """Whether they lie in different volumes."""
-    volumes = (group.frame and group.frame.volume.volume_id for group in (one, other))
-    return len(set(volumes)) > 1
-
-
 @dataclass(slots=True)
-class _Counts:
+class _Turn:
+    """One batch being written: who takes part, and what came of it."""
+
+    maker: _Maker | None = None
     files: int = 0
     bytes: int = 0
     read_bytes: int = 0
@@ -175,19 +169,40 @@ class _Writer:
         """The batch with the content of all its frames."""
         return batch, list(self._frames(batch))
 
-    def write(self, batch: list[PieceGroup], frames: Iterable[_Frame]) -> None:
-        """Write all pieces of a batch.
+    def write(
+        self,
+        batch: list[PieceGroup],
+        frames: Iterable[_Frame],
+        maker: _Maker | None = None,
+    ) -> None:
+        """Write all pieces of a batch, or leave them to the maker if it has time.
 
         Raises:
             TargetFull: there is no space.
         """
         began, used = perf_counter(), thread_time()
-        counts = _Counts()
-        self._write_local(batch, counts)
-        self._write_stored(batch, frames, counts)
-        self._add_counts(batch, counts)
+        turn = _Turn(maker if maker and not maker.is_busy else None)
+        self._write_local(batch, turn)
+        self._write_stored(batch, frames, turn)
+        if maker is not None:
+            maker.send()
+            self._take_back(maker, turn, wait=False)
+        self._add_counts(turn)
+        last_path = batch[-1].pieces[-1].path
+        self.job.progress.current = self.job.shown_path(last_path)
         busy = thread_time() - used
         self.is_kept_waiting = perf_counter() - began > _WAITS_FROM * busy
+
+    def settle(self, maker: _Maker | None) -> None:
+        """Wait for all that the maker was given.
+
+        Raises:
+            TargetFull: there is no space.
+        """
+        if maker is not None:
+            turn = _Turn()
+            self._take_back(maker, turn, wait=True)
+            self._add_counts(turn)
 
     def _frames(self, batch: list[PieceGroup]) -> Iterator[_Frame]:
         wanted = {group.frame for group in batch if group.frame}
@@ -195,29 +210,39 @@ class _Writer:
         frames = sorted(wanted, key=_place_in_repository)
         return self.job.repository.reader.read_frames(frames)
 
-    def _add_counts(self, batch: list[PieceGroup], counts: _Counts) -> None:
+    def _take_back(self, maker: _Maker, turn: _Turn, *, wait: bool) -> None:
+        """Count what the maker made, and make what it could not."""
+        for piece, data in maker.finished(wait=wait):
+            if data is None:
+                turn.files += 1
+                turn.bytes += piece.length
+                continue
+            if not maker.is_alive:
+                self.job.target.remove_unfinished(piece.path, maker.temporary)
+            self._add(piece, data, turn)
+
+    def _add_counts(self, turn: _Turn) -> None:
         job = self.job
         with job.lock:
-            job.tally.files_restored += counts.files
-            job.tally.restored_bytes += counts.bytes
-            job.tally.read_bytes += counts.read_bytes
-            job.progress.done_files += counts.files
-            job.progress.done_bytes += counts.bytes
-            job.progress.current = job.shown_path(batch[-1].pieces[-1].path)
+            job.tally.files_restored += turn.files
+            job.tally.restored_bytes += turn.bytes
+            job.tally.read_bytes += turn.read_bytes
+            job.progress.done_files += turn.files
+            job.progress.done_bytes += turn.bytes
 
-    def _write_local(self, batch: list[PieceGroup], counts: _Counts) -> None:
+    def _write_local(self, batch: list[PieceGroup], turn: _Turn) -> None:
         for group in batch:
             if group.frame is None:
                 for piece in group.pieces:
-                    self._add_local(piece, counts)
+                    self._add_local(piece, turn)
 
-    def _add_local(self, piece: Piece, counts: _Counts) -> None:
+    def _add_local(self, piece: Piece, turn: _Turn) -> None:
         try:
             data = self._read_existing(piece)
         except OSError as error:
             self._give_up(piece, error)
         else:
-            self._add(piece, data, counts)
+            self._add(piece, data, turn)
 
     def _read_existing(self, piece: Piece) -> bytes:
         """A piece out of the file that is about to be replaced."""
@@ -234,19 +259,19 @@ class _Writer:
         return data
 
     def _write_stored(
-        self, batch: list[PieceGroup], frames: Iterable[_Frame], counts: _Counts
+        self, batch: list[PieceGroup], frames: Iterable[_Frame], turn: _Turn
     ) -> None:
         wanted = {group.frame: group.pieces for group in batch if group.frame}
         for frame, content in frames:
-            counts.read_bytes += frame.stored_length
-            self._write_frame(frame, content, wanted[frame], counts)
+            turn.read_bytes += frame.stored_length
+            self._write_frame(frame, content, wanted[frame], turn)
 
     def _write_frame(
         self,
         frame: FrameLocation,
         content: bytes | DamageError,
         pieces: list[Piece],
-        counts: _Counts,
+        turn: _Turn,
     ) -> None:
         last_id, data = b"", b""
         for piece in pieces:
@@ -257,7 +282,8 @@ class _Writer:
                     self._give_up(piece, error)
                     continue
                 last_id = piece.blob_id
-            self._add(piece, data, counts)
+            if turn.maker is None or not _take(turn.maker, piece, data):
+                self._add(piece, data, turn)
 
     def _extract(
         self, piece: Piece, frame: FrameLocation, content: bytes | DamageError
@@ -284,16 +310,23 @@ class _Writer:
         base = content[piece.start : piece.start + piece.stored]
         return reader.rebuild(kind, piece.blob_id, piece.body, base, piece.length)
 
-    def _add(self, piece: Piece, data: bytes, counts: _Counts) -> None:
+    def _add(self, piece: Piece, data: bytes, turn: _Turn) -> None:
         try:
-            counts.files += self.assembly.add(piece, data)
-            counts.bytes += len(data)
+            turn.files += self.assembly.add(piece, data)
+            turn.bytes += len(data)
         except (OSError, ChunkvaultError) as error:
             self._give_up(piece, error)
 
     def _give_up(self, piece: Piece, error: Exception) -> None:
         if self.assembly.give_up(piece):
             self.job.fail(piece.path, error, piece.file)
+
+
+def _take(maker: _Maker, piece: Piece, data: bytes) -> bool:
+    """Whether the maker takes the file of a piece, which has to be the only one."""
+    if piece.pieces != 1 or piece.offset:
+        return False
+    return maker.offer(piece, piece.path, piece.frozen_node, data)
 
 
 def _place_in_repository(frame: FrameLocation) -> tuple[bytes, int]:

@@ -2,7 +2,9 @@
 
 import errno
 import os
+import signal
 import stat
+import sys
 
 import pytest
 
@@ -10,7 +12,9 @@ from chunkvault.backends.memory import MemoryBackend
 from chunkvault.errors import PathNotInSnapshot, TargetFull, UsageError
 from chunkvault.format.content import ChunkRef, encode_refs
 from chunkvault.format.node import NodeKind
-from chunkvault.operations.restore import RestoreOptions, restore, writing
+from chunkvault.localfs.apply import Target
+from chunkvault.localfs.file_maker import FileMaker
+from chunkvault.operations.restore import RestoreOptions, batches, restore, writing
 from chunkvault.repository import open_repository
 from tests.support.recording import RecordingBackend
 from tests.support.trees import (
@@ -235,7 +239,7 @@ def test_files_arrive_in_one_thread_and_in_several(
 ):
     # Threads are used from the second batch on where making files waits so long.
     monkeypatch.setattr(writing, "_WAITS_FROM", waits_from)
-    monkeypatch.setattr(writing, "_BATCH_PIECES", 4)
+    monkeypatch.setattr(batches, "_BATCH_PIECES", 4)
     files = {b"/data/%d" % number: random_bytes(3000, number) for number in range(60)}
     summary = run(take_snapshot(repository, files), workers=2)
     assert contents(target) == {
@@ -249,7 +253,7 @@ def test_full_target_ends_the_restore_whoever_makes_the_files(
     repository, run, target, monkeypatch, waits_from
 ):
     monkeypatch.setattr(writing, "_WAITS_FROM", waits_from)
-    monkeypatch.setattr(writing, "_BATCH_PIECES", 4)
+    monkeypatch.setattr(batches, "_BATCH_PIECES", 4)
     files = {b"/data/%d" % number: random_bytes(3000, number) for number in range(60)}
     stored = take_snapshot(repository, files)
 
@@ -260,6 +264,120 @@ def test_full_target_ends_the_restore_whoever_makes_the_files(
     with pytest.raises(TargetFull):
         run(stored, workers=2)
     assert contents(target) == {}
+
+
+# --- a second process ---------------------------------------------------------
+
+
+@pytest.fixture
+def makers(monkeypatch):
+    """Every restore of this test has a second process; here are those started."""
+    started = []
+    start = Target.start_maker
+
+    def noted(target):
+        started.append(start(target))
+        return started[-1]
+
+    monkeypatch.setattr(writing, "_MANY_FILES", 0)
+    monkeypatch.setattr(batches, "_BATCH_PIECES", 4)
+    monkeypatch.setattr(Target, "start_maker", noted)
+    monkeypatch.setattr(writing, "processor_count", lambda: 2)
+    return started
+
+
+def many_files():
+    files = {b"/data/%d" % n: random_bytes(3000, n) for n in range(60)}
+    return files | {
+        b"/data/empty": b"",
+        b"/data/large": random_bytes(700_000),
+        b"/data/below/it": b"small",
+        b"/data/again": files[b"/data/1"],
+    }
+
+
+def expected(files):
+    return {path.removeprefix(b"/data/").decode(): data for path, data in files.items()}
+
+
+def is_clean(folder):
+    return not list(folder.rglob(".chunkvault-*"))
+
+
+def test_a_second_process_restores_the_same(repository, run, target, makers):
+    files = many_files()
+    summary = run(take_snapshot(repository, files), workers=2)
+    assert len(makers) == 1
+    assert contents(target) == expected(files)
+    assert (summary.files_restored, summary.failed) == (len(files), 0)
+    assert summary.restored_bytes == sum(map(len, files.values()))
+    assert is_clean(target)
+
+
+@pytest.mark.parametrize("slots", range(4))
+def test_a_second_process_that_is_killed_costs_nothing(
+    repository, run, target, makers, monkeypatch, slots
+):
+    send = FileMaker.send
+    sent = []
+
+    def send_and_kill(maker):
+        if len(sent) == slots:
+            os.kill(maker._process.pid, signal.SIGKILL)
+        sent.append(1)
+        send(maker)
+
+    monkeypatch.setattr(FileMaker, "send", send_and_kill)
+    files = many_files()
+    summary = run(take_snapshot(repository, files), workers=2)
+    assert contents(target) == expected(files)
+    assert (summary.files_restored, summary.failed) == (len(files), 0)
+    assert is_clean(target)
+
+
+def test_names_of_one_file_are_so_with_a_second_process(
+    repository, run, target, makers
+):
+    node = file_of_chunks(repository, b"data", inode=7, device=1, links=2)
+    files = many_files() | {b"/data/one": node, b"/data/other": node}
+    run(take_snapshot(repository, files), workers=2)
+    one, other = (target / "one").stat(), (target / "other").stat()
+    assert one.st_ino == other.st_ino
+    assert (target / "one").read_bytes() == b"data"
+
+
+def test_full_target_ends_the_restore_with_a_second_process(
+    repository, run, target, makers, monkeypatch
+):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(TargetFull):
+        run(take_snapshot(repository, many_files()), workers=2)
+    assert is_clean(target)
+    assert makers[0]._process.returncode is not None
+
+
+@pytest.mark.parametrize("options", [{"overwrite": "never"}, {"workers": 1}])
+def test_no_second_process_where_it_is_of_no_use(
+    repository, run, target, makers, options
+):
+    files = many_files()
+    run(take_snapshot(repository, files), **({"workers": 2} | options))
+    assert not makers
+    assert contents(target) == expected(files)
+
+
+def test_it_goes_without_where_no_process_can_be_started(
+    repository, run, target, makers, monkeypatch
+):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    files = many_files()
+    summary = run(take_snapshot(repository, files), workers=2)
+    assert not makers
+    assert contents(target) == expected(files)
+    assert summary.failed == 0
 
 
 # --- how much is read --------------------------------------------------------

@@ -117,3 +117,10 @@ def test_file_that_could_not_be_suspended_fails_with_its_own_next_piece(
     last = next(piece for piece in pieces if (piece.path, piece.offset) == (b"00", 3))
     with pytest.raises(OSError, match="input/output error"):
         assembly.add(last, data_of(last))
+
+
+def test_a_directory_that_came_meanwhile_makes_way(tmp_path, target):
+    [piece] = pieces_of(1, 1)
+    (tmp_path / "00" / "below").mkdir(parents=True)
+    assert Assembly(target, may_replace=True).add(piece, b"000")
+    assert found(tmp_path) == {b"00": b"000"}
