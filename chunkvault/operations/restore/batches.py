@@ -7,40 +7,56 @@ from chunkvault.repository import FrameLocation
 
 __all__ = ["batched"]
 
-_BATCH_BYTES = 5 << 20
-"""Frames of so much content, so that all threads have something to do."""
+_NEAR_BYTES = 5 << 20
+"""Content opened in one go, so that all threads have something to do."""
 
-_FAR_BATCH_BYTES = 9 << 20
-"""As they are stored: so many come in one request, half a volume."""
+_FAR_BYTES = 16 << 20
+"""As much of it as one request brings, where that costs a way across the network."""
+
+_FAR_STORED_BYTES = 9 << 20
+"""Of a request, as it is stored: half a volume."""
+
+_AHEAD_BYTES = 48 << 20
+"""Content held at once, however many connections there are."""
 
 _BATCH_PIECES = 4096
 
 
 def batched(
-    groups: Iterator[PieceGroup], *, is_far: bool
+    groups: Iterator[PieceGroup], connections: int
 ) -> Iterator[list[PieceGroup]]:
-    """What is read and written in one go; of a far storage, what one request brings."""
-    limit = _FAR_BATCH_BYTES if is_far else _BATCH_BYTES
+    """What is read and opened in one go.
+
+    Args:
+        groups: of the plan.
+        connections: requests that may be under way at once; 0 for a near storage.
+    """
+    limit = _NEAR_BYTES
+    if connections:
+        limit = min(_FAR_BYTES, _AHEAD_BYTES // connections)
     batch: list[PieceGroup] = []
-    size = pieces = 0
+    plain = stored = pieces = 0
     for group in groups:
-        length = _length(group.frame, is_far=is_far)
-        is_full = size + length > limit or pieces >= _BATCH_PIECES
+        more_plain, more_stored = _lengths(group.frame)
+        is_full = (
+            plain + more_plain > limit
+            or stored + more_stored > _FAR_STORED_BYTES
+            or pieces >= _BATCH_PIECES
+        )
         # A new volume is another request in any case.
-        if batch and (is_full or (size > limit // 2 and _differ(batch[-1], group))):
+        if batch and (is_full or (plain > limit // 2 and _differ(batch[-1], group))):
             yield batch
-            batch, size, pieces = [], 0, 0
+            batch, plain, stored, pieces = [], 0, 0, 0
         batch.append(group)
-        size += length
+        plain += more_plain
+        stored += more_stored
         pieces += len(group.pieces)
     if batch:
         yield batch
 
 
-def _length(frame: FrameLocation | None, *, is_far: bool) -> int:
-    if frame is None:
-        return 0
-    return frame.stored_length if is_far else frame.plain_length
+def _lengths(frame: FrameLocation | None) -> tuple[int, int]:
+    return (frame.plain_length, frame.stored_length) if frame else (0, 0)
 
 
 def _differ(one: PieceGroup, other: PieceGroup) -> bool:

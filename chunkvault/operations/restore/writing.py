@@ -1,11 +1,11 @@
 """The second step: frame by frame, give all files their parts of it.
 
-What the libraries in C do runs in worker threads: to fetch frames of a near storage
-and to open them. The files are made in the calling thread, since every call of the
-system hands the interpreter's lock over, and two threads that make small files spend
-more on that than they gain. A second process makes others at the same time, if there
-are many (`chunkvault.localfs.file_maker`). Only a file system that keeps its callers
-waiting, as one across a network does, has several threads make files.
+What the libraries in C do runs in worker threads: to fetch frames and to open them. The
+files are made in the calling thread, since every call of the system hands the
+interpreter's lock over, and two threads that make small files spend more on that than
+they gain. A second process makes others at the same time, if there are many
+(`chunkvault.localfs.file_maker`). Only a file system that keeps its callers waiting, as
+one across a network does, has several threads make files.
 """
 
 import os
@@ -49,31 +49,17 @@ def write_files(job: Job) -> None:
     """
     _check_space(job)
     _gather_deltas(job)
-    if job.repository.connections:
-        _write_from_afar(job)
-    else:
-        _write_from_near(job)
-
-
-def _write_from_afar(job: Job) -> None:
-    writer = _Writer(job)
-    # A thread that waits for a far storage leaves its processor to the others.
-    workers = job.options.workers and job.options.workers + job.repository.connections
-    with WorkerGroup(workers, 2 * workers) as group:
-        for batch in batched(job.plan.groups(), is_far=True):
-            group.submit(writer.read_and_write, batch)
-
-
-def _write_from_near(job: Job) -> None:
     with _second_process(job) as maker:
         _write_in_turns(_Writer(job), maker)
 
 
 def _write_in_turns(writer: "_Writer", maker: _Maker | None) -> None:
-    job = writer.job
-    batches = batched(job.plan.groups(), is_far=False)
+    job, connections = writer.job, writer.job.repository.connections
     workers = job.options.workers
-    opened = map_ordered(writer.opened, batches, workers, workers + 1)
+    # A thread that waits for a far storage leaves its processor to the others.
+    threads = workers and max(workers, connections)
+    batches = batched(job.plan.groups(), connections)
+    opened = map_ordered(writer.opened, batches, threads, threads + 1)
     with closing(opened), WorkerGroup(workers, workers) as group:
         for batch, frames in opened:
             if writer.is_kept_waiting:
@@ -160,10 +146,6 @@ class _Writer:
     def __post_init__(self) -> None:
         job = self.job
         self.assembly = Assembly(job.target, may_replace=job.may_replace)
-
-    def read_and_write(self, batch: list[PieceGroup]) -> None:
-        """As `write`, holding one frame at a time."""
-        self.write(batch, self._frames(batch))
 
     def opened(self, batch: list[PieceGroup]) -> tuple[list[PieceGroup], list[_Frame]]:
         """The batch with the content of all its frames."""
