@@ -98,7 +98,7 @@ class BlobReader:
             if location.base is not None:
                 continue
             try:
-                content = self._frame(location.frame)
+                content = self._base_frame(location.frame)
             except DamageError as error:
                 if not self._is_partial:
                     self._index.distrust(location.frame.volume.volume_id)
@@ -268,6 +268,13 @@ class BlobReader:
             self._unsplit += frames
         else:
             self._unsplit.append(frame)
+
+    def _base_frame(self, frame: FrameLocation) -> bytes:
+        """One that holds a base; among trees there are others that will be wanted."""
+        content = self._frame(frame)
+        if frame.volume.kind == BlobKind.TREE:
+            self._unsplit.append(frame)
+        return content
 
     def _frame(self, frame: FrameLocation) -> bytes:
         content = self._kept(frame)

@@ -49,9 +49,11 @@ def look_ahead(
             (names.SNAPSHOTS, names.INDEX, *names.VOLUME_FOLDERS.values())
         )
         return ahead
-    if known is None:
+    if known is None and writes:
         ahead.foresee(names.CONFIG)
         ahead.foresee_list(names.KEYS, lambda slots: _foresee_slots(ahead, slots))
+    elif known is None:
+        ahead.foresee_list(names.KEYS, lambda slots: _foresee_opening(ahead, slots))
     else:
         ahead.foresee(known.slot)
     ahead.foresee_list(names.SNAPSHOTS)
@@ -70,6 +72,13 @@ def _foresee_slots(ahead: ForeseeingBackend, slots: Sequence[ObjectInfo]) -> Non
     """The first is tried first, and mostly the only one."""
     if slots:
         ahead.foresee(min(slots).name)
+
+
+def _foresee_opening(ahead: ForeseeingBackend, slots: Sequence[ObjectInfo]) -> None:
+    """As `open_repository` does that only glances."""
+    if len(slots) != 1:
+        ahead.foresee(names.CONFIG)
+    _foresee_slots(ahead, slots)
 
 
 def _foresee_runs(ahead: ForeseeingBackend, runs: Sequence[ObjectInfo]) -> None:
