@@ -83,8 +83,8 @@ class BlobReader:
                 failure = error
         raise failure or self._unknown(blob_id)
 
-    def load_base(self, prefix: bytes) -> bytes | None:
-        """The whole blob that deltas name by this prefix; None if it is nowhere.
+    def load_base(self, kind: int, prefix: bytes) -> bytes | None:
+        """The whole blob that deltas of this kind name so; None if it is nowhere.
 
         Its id is not known and not checked; that of what is expanded with it is.
         A place that holds a delta is passed over: deltas are one deep, and to
@@ -94,16 +94,18 @@ class BlobReader:
             DamageError: no place has it intact.
         """
         failure: DamageError | None = None
-        for location in self._index.candidates(prefix):
+        for location in self._places(kind, prefix):
             if location.base is not None:
                 continue
             try:
-                content = self._base_frame(location.frame)
+                content = self._frame(location.frame)
             except DamageError as error:
                 if not self._is_partial:
                     self._index.distrust(location.frame.volume.volume_id)
                 failure = error
                 continue
+            if kind == BlobKind.TREE:
+                self._unsplit.append(location.frame)  # others in it are wanted, too
             return content[location.offset : location.offset + location.length]
         if failure is not None:
             raise failure
@@ -235,7 +237,7 @@ class BlobReader:
             beside = self._neighbours.get(prefix)
             if beside is not None and self._kept(beside.frame) is not None:
                 yield beside
-        yield from self._index.candidates(prefix)
+        yield from self._index.candidates(prefix, kind)
 
     def _split(self, frame: FrameLocation) -> None:
         """Note what else stands in a frame of trees: what a tree leads to, mostly.
@@ -269,13 +271,6 @@ class BlobReader:
         else:
             self._unsplit.append(frame)
 
-    def _base_frame(self, frame: FrameLocation) -> bytes:
-        """One that holds a base; among trees there are others that will be wanted."""
-        content = self._frame(frame)
-        if frame.volume.kind == BlobKind.TREE:
-            self._unsplit.append(frame)
-        return content
-
     def _frame(self, frame: FrameLocation) -> bytes:
         content = self._kept(frame)
         return self.read_frame(frame) if content is None else content
@@ -304,7 +299,7 @@ class BlobReader:
     def _expand_delta(self, body: bytes, delta: BlobLocation) -> bytes:
         assert delta.base is not None, "only a delta is expanded"
         name = delta.frame.object_name
-        base = self.load_base(delta.base)
+        base = self.load_base(delta.frame.volume.kind, delta.base)
         if base is None:
             raise DamageError(
                 f"volume {name} holds a delta whose base is missing", object_name=name
