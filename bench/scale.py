@@ -161,6 +161,7 @@ class TreeMaker:
     def store(self, directory: Directory, path: bytes) -> BlobId:
         """The tree of a directory, after those below it."""
         self.directories += 1
+        files_before = self.files
         tree = tree_builder(self._writer)
         for name in directory.names():
             status = directory.status(name)
@@ -172,7 +173,7 @@ class TreeMaker:
             else:
                 tree.add(self._with_content(node))
         stored = tree.finish()
-        self.tops.add(path, stored)
+        self.tops.add(path, stored, self.files - files_before)
         return stored
 
     def _with_content(self, node: Node) -> Node:
@@ -204,7 +205,7 @@ def _store_trees(
             builder = tree_builder(writer)
             builder.add(node._replace(subtree=tree))
             tree, way = builder.finish(), os.path.dirname(way)
-            maker.tops.add(way, tree)
+            maker.tops.add(way, tree, maker.files)
             status = os.stat(way if real else b"/")
             maker.directories += 1
     return maker.tops, Totals(

@@ -11,7 +11,14 @@ from typing import Protocol
 
 from chunkvault.errors import UsageError
 
-__all__ = ["MAX_NAME_LENGTH", "Backend", "ObjectInfo", "check_name", "list_after"]
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "Backend",
+    "ObjectInfo",
+    "can_list_after",
+    "check_name",
+    "list_after",
+]
 
 MAX_NAME_LENGTH = 200
 _NAME_CHARACTERS = frozenset(ascii_letters + digits + "/._-")
@@ -100,6 +107,16 @@ def list_after(backend: Backend, prefix: str, after: str) -> Iterator[ObjectInfo
         return backend.list(prefix)
     lines: Iterator[ObjectInfo] = method(prefix, after)
     return lines
+
+
+def can_list_after(backend: Backend) -> bool:
+    """Whether `list_after` lists in the order of names, and nothing before.
+
+    A wrapper that has the method for whatever it wraps says so in an attribute
+    ``can_list_after``.
+    """
+    says = getattr(backend, "can_list_after", None)
+    return hasattr(backend, "list_after") if says is None else bool(says)
 
 
 def require_name(name: str) -> None:

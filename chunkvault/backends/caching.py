@@ -10,7 +10,13 @@ from hashlib import blake2b
 from threading import Lock
 from typing import TypeVar
 
-from chunkvault.backends.base import Backend, ObjectInfo, check_name
+from chunkvault.backends.base import (
+    Backend,
+    ObjectInfo,
+    can_list_after,
+    check_name,
+    list_after,
+)
 from chunkvault.backends.cache_folder import CacheFolder
 from chunkvault.backends.upkeep import Upkeep, upkeep_of
 
@@ -105,7 +111,16 @@ class CachingBackend:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List the inner backend."""
-        for info in self._inner.list(prefix):
+        return self.list_after(prefix, "")
+
+    @property
+    def can_list_after(self) -> bool:
+        """Whether the inner backend can."""
+        return can_list_after(self._inner)
+
+    def list_after(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        """List the inner backend from there on, if it can."""
+        for info in list_after(self._inner, prefix, after):
             if info.size > self._max_object_bytes and self._cacheable(info.name):
                 self._note_too_large(info.name)
             elif self._max_whole_bytes is not None:

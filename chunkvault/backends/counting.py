@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from threading import Lock
 
-from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.backends.base import (
+    Backend,
+    ObjectInfo,
+    can_list_after,
+    list_after,
+)
 from chunkvault.backends.upkeep import Upkeep, upkeep_of
 
 __all__ = ["CountingBackend", "Counts"]
@@ -58,8 +63,17 @@ class CountingBackend:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """Count the call; what it lists is not counted."""
+        return self.list_after(prefix, "")
+
+    @property
+    def can_list_after(self) -> bool:
+        """Whether the inner backend can."""
+        return can_list_after(self._inner)
+
+    def list_after(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        """Count the call, as any other listing."""
         self._add(lists=1)
-        return self._inner.list(prefix)
+        return list_after(self._inner, prefix, after)
 
     def delete(self, name: str) -> None:
         """Count the call."""

@@ -5,11 +5,11 @@ the other, each question costs a way there and back; asked at once, all of them
 cost one. Who asks later gets the answer, or waits for it.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from itertools import chain, islice
+from itertools import chain, islice, takewhile
 
-from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.backends.base import Backend, ObjectInfo, list_after
 from chunkvault.workers import Errands
 
 __all__ = ["ForeseeingBackend"]
@@ -38,6 +38,7 @@ class ForeseeingBackend:
         self._gets: Errands[bytes] = Errands(threads)
         self._lists: Errands[_Lines] = Errands(threads)
         self._everything: Errands[_Page | None] = Errands(1)
+        self._rows: Errands[dict[str, _Lines]] = Errands(1)
 
     def foresee(self, name: str) -> None:
         """This object will be read whole."""
@@ -75,6 +76,38 @@ class ForeseeingBackend:
         for prefix in prefixes:
             self._lists.begin(prefix, partial(look, prefix))
 
+    def foresee_row(
+        self,
+        prefixes: Sequence[str],
+        after: str,
+        then: Mapping[str, Callable[[Sequence[ObjectInfo]], object]],
+    ) -> None:
+        """All of these names will be listed: one listing has them one after the other.
+
+        Only of a backend that `can_list_after`: names between ``after`` and the last
+        prefix are listed, too.
+
+        Args:
+            prefixes: in the order of names.
+            after: less than all of these names.
+            then: by prefix, what is told the names of it that were listed.
+        """
+
+        def look() -> dict[str, _Lines]:
+            found = self._first_of_row(prefixes, after)
+            for prefix, told in then.items():
+                told(found[prefix][0])
+            return found
+
+        self._rows.begin("", look)
+        row = self._rows.take("")
+
+        def lines_of(prefix: str) -> _Lines:
+            return row()[prefix] if row is not None else self._first_page(prefix)
+
+        for prefix in prefixes:
+            self._lists.begin(prefix, partial(lines_of, prefix))
+
     def put(self, name: str, data: bytes | bytearray | memoryview) -> None:
         """Store the object."""
         self._forget(name)
@@ -103,6 +136,7 @@ class ForeseeingBackend:
     def close(self) -> None:
         """Wait for what is under way, and close the inner backend."""
         self._everything.close()
+        self._rows.close()
         self._lists.close()
         self._gets.close()
         self._inner.close()
@@ -110,6 +144,25 @@ class ForeseeingBackend:
     def _first_page(self, prefix: str) -> _Lines:
         lines = iter(self._inner.list(prefix))
         return list(islice(lines, _PAGE)), lines
+
+    def _first_of_row(self, prefixes: Sequence[str], after: str) -> dict[str, _Lines]:
+        """The names of each prefix; of the last one a page, and how it goes on."""
+        last = prefixes[-1]
+        lines = iter(list_after(self._inner, "", after))
+        page = list(islice(lines, _PAGE))
+        while page and page[-1].name < last and (more := list(islice(lines, _PAGE))):
+            page += more
+        found = {
+            prefix: [info for info in page if info.name.startswith(prefix)]
+            for prefix in prefixes
+        }
+        is_over = not page or page[-1] not in found[last]
+        rest = takewhile(lambda info: info.name.startswith(last), lines)
+        ends = {prefix: iter(()) for prefix in prefixes}
+        return {
+            prefix: (names, rest if prefix == last and not is_over else ends[prefix])
+            for prefix, names in found.items()
+        }
 
     def _list_everything(self) -> _Page | None:
         lines = list(islice(self._inner.list(""), _MOST_AT_ONCE + 1))

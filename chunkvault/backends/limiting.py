@@ -4,7 +4,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
-from chunkvault.backends.base import Backend, ObjectInfo, list_after
+from chunkvault.backends.base import (
+    Backend,
+    ObjectInfo,
+    can_list_after,
+    list_after,
+)
 from chunkvault.backends.pace import Pace
 from chunkvault.backends.upkeep import Upkeep, upkeep_of
 
@@ -51,6 +56,11 @@ class LimitingBackend:
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List the inner backend."""
         return self.list_after(prefix, "")
+
+    @property
+    def can_list_after(self) -> bool:
+        """Whether the inner backend can."""
+        return can_list_after(self._inner)
 
     def list_after(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
         """List the inner backend from there on, if it can."""

@@ -47,6 +47,10 @@ class MemoryBackend:
             if name.startswith(prefix)
         )
 
+    def list_after(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        """List the names that are greater than ``after``, in their order."""
+        return (info for info in sorted(self.list(prefix)) if info.name > after)
+
     def delete(self, name: str) -> None:
         """Forget the object."""
         require_name(name)

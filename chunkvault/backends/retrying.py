@@ -4,7 +4,12 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Protocol, TypeVar
 
-from chunkvault.backends.base import Backend, ObjectInfo, list_after
+from chunkvault.backends.base import (
+    Backend,
+    ObjectInfo,
+    can_list_after,
+    list_after,
+)
 from chunkvault.backends.clock import Clock
 from chunkvault.backends.patience import Patience
 from chunkvault.backends.upkeep import AgedObject, Leftover, Upkeep, upkeep_of
@@ -23,7 +28,8 @@ _Data = bytes | bytearray | memoryview
 
 _WITNESSES = 3
 """Objects that are looked for. Somebody else may delete one or two; the first
-that a command reads is the repository's config, which nobody deletes."""
+that a command reads is the repository's config or its only key slot, which nobody
+deletes."""
 
 
 class _Repeat(Protocol):
@@ -90,13 +96,22 @@ class RetryingBackend:
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
         """List; after a failure again, without the names that were given already."""
+        return self.list_after(prefix, "")
+
+    @property
+    def can_list_after(self) -> bool:
+        """Whether the inner backend can."""
+        return can_list_after(self._inner)
+
+    def list_after(self, prefix: str, after: str) -> Iterator[ObjectInfo]:
+        """List from there on, if the inner backend can."""
         seen: set[str] = set()
         failures = 0
         self._patience.begin()
         while True:
             try:
                 self._look_if_in_doubt()
-                for info in list_after(self._inner, prefix, max(seen, default="")):
+                for info in list_after(self._inner, prefix, max(seen, default=after)):
                     if info.name not in seen:
                         failures = 0
                         self._patience.answered()

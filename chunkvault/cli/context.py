@@ -243,6 +243,7 @@ class Context:
                     bases=bases,
                     recollection=known,
                     connections=self.settings.connections if self._is_far else 0,
+                    glances=self._is_far and ahead is not None and not ahead.writes,
                 )
             with repository:
                 yield repository

@@ -66,7 +66,7 @@ class BlobIndex:
         self._beside = BesideBlobs(backend, keyring)
         self._dropped: set[str] = set()
         self._own: set[str] = set()
-        self._order = RunOrder()
+        self.order = RunOrder()
         self._hints: dict[bytes, BlobLocation] = {}
         self._loose: dict[bytes, BlobLocation] = {}
         self._loose_volumes: dict[str, VolumeRecord] = {}
@@ -138,7 +138,7 @@ class BlobIndex:
         return next(self.candidates(prefix), None)
 
     def _first_in_runs(self, prefix: bytes) -> BlobLocation | None:
-        runs = self._order.likeliest(self._known())
+        runs = self.order.likeliest(self._known())
         places = (place for run in runs for place in self._places_in(run, prefix))
         return next(places, None)
 
@@ -160,26 +160,26 @@ class BlobIndex:
         """As `find`, but content with what is known: nothing more is read."""
         return next(self._find_all(prefix), None)
 
-    def candidates(self, prefix: bytes) -> Iterator[BlobLocation]:
+    def candidates(self, prefix: bytes, kind: int = 0) -> Iterator[BlobLocation]:
         """Every place where the blob is: it may have been stored more than once."""
         found_any = False
         hint = self._hints.get(prefix)
         if hint is not None and hint.frame.volume.volume_id not in self._missing:
             found_any = True
             yield hint
-        for location in self._find_all(prefix):
+        for location in self._find_all(prefix, kind):
             found_any = True
             yield location
         if not self._is_listed:
             self.refresh()
-            for location in self._find_all(prefix):
+            for location in self._find_all(prefix, kind):
                 found_any = True
                 yield location
         if self._has_read_directories:
             return
         self.adopt_unlisted()
         if not found_any:
-            yield from self._find_all(prefix)
+            yield from self._find_all(prefix, kind)
         elif prefix in self._loose:
             yield self._loose[prefix]
 
@@ -329,12 +329,12 @@ class BlobIndex:
             self._loose[blob.prefix] = place_blob(frames, blob)
         return volume, blobs
 
-    def _find_all(self, prefix: bytes) -> Iterator[BlobLocation]:
+    def _find_all(self, prefix: bytes, kind: int = 0) -> Iterator[BlobLocation]:
         loose = self._loose.get(prefix) or self._beside.find(prefix)
         if loose is not None and loose.frame.volume.volume_id not in self._missing:
             yield loose
         last: list[BlobLocation] = []
-        for run in self._order.likeliest(self._known()):
+        for run in self.order.likeliest(self._known(), kind):
             for location in self._places_in(run, prefix):
                 if location.frame.volume.volume_id in self._missing:
                     last.append(location)
@@ -346,7 +346,7 @@ class BlobIndex:
         before = run.blocks_read
         places = self._asking(run, partial(locate_blob, prefix=prefix), _NOWHERE)
         if places:
-            self._order.note_hit(run)
+            self.order.note_hit(run)
             if run.blocks_read != before:
                 self._beside.note_block(places[0])
         return places

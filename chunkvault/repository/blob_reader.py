@@ -83,8 +83,8 @@ class BlobReader:
                 failure = error
         raise failure or self._unknown(blob_id)
 
-    def load_base(self, prefix: bytes) -> bytes | None:
-        """The whole blob that deltas name by this prefix; None if it is nowhere.
+    def load_base(self, kind: int, prefix: bytes) -> bytes | None:
+        """The whole blob that deltas of this kind name so; None if it is nowhere.
 
         Its id is not known and not checked; that of what is expanded with it is.
         A place that holds a delta is passed over: deltas are one deep, and to
@@ -94,7 +94,7 @@ class BlobReader:
             DamageError: no place has it intact.
         """
         failure: DamageError | None = None
-        for location in self._index.candidates(prefix):
+        for location in self._places(kind, prefix):
             if location.base is not None:
                 continue
             try:
@@ -104,6 +104,8 @@ class BlobReader:
                     self._index.distrust(location.frame.volume.volume_id)
                 failure = error
                 continue
+            if kind == BlobKind.TREE:
+                self._unsplit.append(location.frame)  # others in it are wanted, too
             return content[location.offset : location.offset + location.length]
         if failure is not None:
             raise failure
@@ -235,7 +237,7 @@ class BlobReader:
             beside = self._neighbours.get(prefix)
             if beside is not None and self._kept(beside.frame) is not None:
                 yield beside
-        yield from self._index.candidates(prefix)
+        yield from self._index.candidates(prefix, kind)
 
     def _split(self, frame: FrameLocation) -> None:
         """Note what else stands in a frame of trees: what a tree leads to, mostly.
@@ -297,7 +299,7 @@ class BlobReader:
     def _expand_delta(self, body: bytes, delta: BlobLocation) -> bytes:
         assert delta.base is not None, "only a delta is expanded"
         name = delta.frame.object_name
-        base = self.load_base(delta.base)
+        base = self.load_base(delta.frame.volume.kind, delta.base)
         if base is None:
             raise DamageError(
                 f"volume {name} holds a delta whose base is missing", object_name=name

@@ -123,7 +123,7 @@ class DeltaEncoder:
 
     def _load(self, kind: int, root: bytes) -> bytes | None:
         try:
-            content = self._reader.load_base(root)
+            content = self._reader.load_base(kind, root)
         except DamageError:
             return None
         # A delta against a base with a flipped bit would never expand again.

@@ -7,9 +7,10 @@ all there is, so where that is not much one listing of everything takes the plac
 four.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from chunkvault.backends.base import Backend, ObjectInfo
+from chunkvault.backends.base import Backend, ObjectInfo, can_list_after
 from chunkvault.backends.foreseeing import ForeseeingBackend
 from chunkvault.format import names
 from chunkvault.repository.recollection import Recollection
@@ -49,9 +50,14 @@ def look_ahead(
             (names.SNAPSHOTS, names.INDEX, *names.VOLUME_FOLDERS.values())
         )
         return ahead
-    if known is None:
+    if known is None and not writes and can_list_after(backend):
+        _foresee_names(ahead, contents=contents)
+        return ahead
+    if known is None and writes:
         ahead.foresee(names.CONFIG)
         ahead.foresee_list(names.KEYS, lambda slots: _foresee_slots(ahead, slots))
+    elif known is None:
+        ahead.foresee_list(names.KEYS, lambda slots: _foresee_opening(ahead, slots))
     else:
         ahead.foresee(known.slot)
     ahead.foresee_list(names.SNAPSHOTS)
@@ -66,10 +72,28 @@ def _is_small(known: Recollection) -> bool:
     return sum(run.size for run in known.runs) <= _FEW_OBJECTS_BYTES
 
 
+def _foresee_names(ahead: ForeseeingBackend, *, contents: bool) -> None:
+    """Three folders that stand side by side among the names: one listing."""
+    folders = (names.INDEX, names.KEYS, names.SNAPSHOTS)
+    then: dict[str, Callable[[Sequence[ObjectInfo]], object]] = {
+        names.KEYS: partial(_foresee_opening, ahead)
+    }
+    if contents:
+        then[names.INDEX] = partial(_foresee_runs, ahead)
+    ahead.foresee_row(folders, names.CONFIG, then)
+
+
 def _foresee_slots(ahead: ForeseeingBackend, slots: Sequence[ObjectInfo]) -> None:
     """The first is tried first, and mostly the only one."""
     if slots:
         ahead.foresee(min(slots).name)
+
+
+def _foresee_opening(ahead: ForeseeingBackend, slots: Sequence[ObjectInfo]) -> None:
+    """As `open_repository` does that only glances."""
+    if len(slots) != 1:
+        ahead.foresee(names.CONFIG)
+    _foresee_slots(ahead, slots)
 
 
 def _foresee_runs(ahead: ForeseeingBackend, runs: Sequence[ObjectInfo]) -> None:

@@ -4,7 +4,7 @@ They are rows and volumes as index runs have them. All of it may be old: what is
 where a hint says is looked for in the index.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from chunkvault.errors import FormatError
 from chunkvault.format.blob import PREFIX_BYTES
@@ -17,7 +17,12 @@ from chunkvault.format.index_blocks import (
     encode_volume_block,
 )
 from chunkvault.ids import BlobId
-from chunkvault.repository.locations import BlobLocation, frame_locations
+from chunkvault.repository.frame_ranges import around
+from chunkvault.repository.locations import (
+    BlobLocation,
+    FrameLocation,
+    frame_locations,
+)
 
 __all__ = ["decode_hints", "encode_hints"]
 
@@ -29,17 +34,38 @@ _MAX_VOLUMES = 3
 def encode_hints(
     blobs: Iterable[BlobId], find: Callable[[bytes], BlobLocation | None]
 ) -> tuple[bytes, ...]:
-    """The hints for trees, as far as they are found; the most useful ones first."""
+    """The hints for trees, as far as they are found; the most useful ones first.
+
+    Those that stand whole beside the first, or beside its base, are found without
+    a hint, so others come before them.
+    """
     volumes: dict[VolumeRecord, int] = {}
     rows: dict[bytes, IndexRow] = {}
-    for blob_id in blobs:
-        if len(rows) >= _MAX_ROWS:
-            break
-        _add(blob_id[:PREFIX_BYTES], find, rows, volumes)
+    prefixes = [blob_id[:PREFIX_BYTES] for blob_id in blobs]
+    known = _frames_at_hand(prefixes, find)
+    places = [(prefix, find(prefix)) for prefix in prefixes]
+    found = [(prefix, place) for prefix, place in places if place is not None]
+    rest = sorted(
+        found[1:], key=lambda each: each[1].base is None and each[1].frame in known
+    )
+    for prefix, _ in found[:1] + rest:
+        if len(rows) < _MAX_ROWS:
+            _add(prefix, find, rows, volumes)
     if not rows:
         return ()
     ordered = [rows[prefix] for prefix in sorted(rows)]
     return encode_blob_block(ordered), encode_volume_block(list(volumes))
+
+
+def _frames_at_hand(
+    prefixes: Sequence[bytes], find: Callable[[bytes], BlobLocation | None]
+) -> set[FrameLocation]:
+    """Frames that are read for the first tree: those beside it, and of its base."""
+    first = find(prefixes[0]) if prefixes else None
+    if first is None:
+        return set()
+    base = None if first.base is None else find(first.base)
+    return {*around(first.frame), *(() if base is None else (base.frame,))}
 
 
 def decode_hints(hints: tuple[bytes, ...]) -> dict[bytes, BlobLocation]:

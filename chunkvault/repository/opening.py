@@ -20,7 +20,12 @@ from chunkvault.format.keys import MASTER_KEY_BYTES, KeyBundle, Secret, Settings
 from chunkvault.ids import ID_BYTES, RepositoryId
 from chunkvault.repository.recollection import Recollection
 from chunkvault.repository.repository import Repository
-from chunkvault.repository.slots import store_slot, unlock, unlock_known
+from chunkvault.repository.slots import (
+    store_slot,
+    unlock,
+    unlock_known,
+    unlock_single,
+)
 
 __all__ = [
     "DEFAULT_SETTINGS",
@@ -83,7 +88,7 @@ def create_repository(  # noqa: PLR0913 - each has a sensible default
     )
 
 
-def open_repository(
+def open_repository(  # noqa: PLR0913 - each has a sensible default
     backend: Backend,
     secret: Secret,
     *,
@@ -91,6 +96,7 @@ def open_repository(
     bases: Backend | None = None,
     recollection: Recollection | None = None,
     connections: int = 0,
+    glances: bool = False,
 ) -> Repository:
     """Open a repository with a passphrase or a device key.
 
@@ -106,6 +112,8 @@ def open_repository(
             costs a download; may have less than it.
         recollection: what earlier runs of this machine remember of the names.
         connections: requests that may be under way at once; 0 for a near storage.
+        glances: a single key slot is enough; whether the config is there and whole
+            is left to others. One request less.
 
     Raises:
         RepositoryNotFound: there is none.
@@ -125,8 +133,14 @@ def open_repository(
         unlocked = unlock_known(backend, secret, *known)
         if unlocked is not None:
             return opened(*unlocked, runs=recollection.runs)
+    listed = None
+    if glances:
+        listed = tuple(backend.list(names.KEYS))
+        unlocked = unlock_single(backend, secret, listed)
+        if unlocked is not None:
+            return opened(*unlocked)
     expected, problem = require_repository(backend)
-    repository_id, bundle, slot_id = unlock(backend, secret, expected)
+    repository_id, bundle, slot_id = unlock(backend, secret, expected, listed)
     repository = opened(repository_id, bundle, slot_id)
     if expected not in (None, repository_id):
         what = "object config is of another repository"

@@ -1,5 +1,6 @@
 """A repository: its identity, its keys, and what reads and writes its blobs."""
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -85,6 +86,7 @@ class Repository:
                 bases, self._keyring, self.index, is_partial=True
             )
         self._problems: list[DamageError] = []
+        self._snapshots: list[SnapshotName] = []
 
     @property
     def problems(self) -> list[DamageError]:
@@ -168,7 +170,8 @@ class Repository:
             names.parse_snapshot_name(info.name)
             for info in self.backend.list(names.SNAPSHOTS)
         )
-        return sorted(name for name in parsed if name is not None)
+        self._snapshots = sorted(name for name in parsed if name is not None)
+        return self._snapshots
 
     def load_snapshot(self, name: SnapshotName) -> StoredSnapshot:
         """Read one snapshot object.
@@ -187,6 +190,8 @@ class Repository:
                 f"snapshot {name.object_name} is damaged: {error}",
                 object_name=name.object_name,
             ) from error
+        newer = len(self._snapshots) - bisect_right(self._snapshots, name)
+        self.index.order.note_age(newer / max(len(self._snapshots), 1))
         with suppress(DamageError, UnsupportedFormat):  # the index knows, too
             self.index.add_hints(decode_hints(snapshot.hints))
         return StoredSnapshot(name.snapshot_id, snapshot, name.object_name)

@@ -15,14 +15,17 @@ from itertools import chain
 from operator import eq
 
 from chunkvault.backends.base import Backend
-from chunkvault.errors import AccessDenied, DamageError, ObjectNotFound
+from chunkvault.errors import DamageError, ObjectNotFound
 from chunkvault.format.index_blocks import ROWS_PER_BLOCK, VolumeRecord
 from chunkvault.format.index_records import block_of_records, records_of_block
-from chunkvault.format.names import hash_in_name
 from chunkvault.format.subkeys import Keyring
 from chunkvault.ids import VolumeId
 from chunkvault.repository.blob_index import BlobIndex
-from chunkvault.repository.run_writer import store_merged_run
+from chunkvault.repository.run_writer import (
+    delete_runs,
+    hashes_of,
+    store_merged_run,
+)
 from chunkvault.repository.stored_run import StoredRun
 
 __all__ = ["merge_runs"]
@@ -71,15 +74,10 @@ def _merge(
     numberings = [_number(run, volumes) for run in runs]
     records = _in_order(list(map(_records, runs, numberings)))
     blocks = map(block_of_records, _grouped(records))
-    replaces = [hash_in_name(run.name) or b"" for run in runs]
     volume_records = _distinct_volumes(runs)
-    info = store_merged_run(backend, keyring, blocks, volume_records, replaces)
+    info = store_merged_run(backend, keyring, blocks, volume_records, hashes_of(runs))
     index.replace_runs(info, runs)
-    for run in runs:
-        with suppress(AccessDenied):
-            # The run first: who finds it finds its parts.
-            for name in (run.name, *run.part_names):
-                backend.delete(name)
+    delete_runs(backend, runs)
     return info.size
 
 

@@ -5,11 +5,12 @@ And which run is best asked first.
 
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
+from itertools import accumulate
 
 from chunkvault.backends.base import ObjectInfo
 from chunkvault.errors import DamageError
 from chunkvault.format import names
+from chunkvault.format.blob import BlobKind
 from chunkvault.repository.locations import BlobLocation
 from chunkvault.repository.stored_run import StoredRun
 
@@ -48,34 +49,61 @@ class RunOrder:
     """The order in which it is best to ask the runs for one blob.
 
     Those that cost nothing, then the one that knew the last blob, since files
-    stay together, and so on back; then the largest, which knows most; then what
-    is read in one request, and the others, of which each takes two.
+    stay together, and so on back. Then, for a chunk, the largest, which knows most.
+    Then those that are read in one request and were there, probably, when the
+    snapshot that is read was taken; the large ones, of which each answer takes
+    two; at last those that are newer.
     """
 
     def __init__(self) -> None:
         self._hits: Counter[str] = Counter()
         self._changes = 0
         self._last: StoredRun | None = None
-        self._order: tuple[Sequence[StoredRun], list[StoredRun]] | None = None
+        self._newer = 0.0
+        self._orders: dict[int, tuple[Sequence[StoredRun], list[StoredRun]]] = {}
 
     def note_hit(self, run: StoredRun) -> None:
         """This one knew a blob."""
         if run is not self._last:
-            self._last, self._order = run, None
+            self._last, self._orders = run, {}
             self._changes += 1
             self._hits[run.name] = self._changes
 
-    def likeliest(self, runs: Sequence[StoredRun]) -> list[StoredRun]:
-        """The runs in their order; they come the largest first."""
-        if self._order is None or self._order[0] != runs:
-            self._order = runs, sorted(runs, key=partial(self._rank, runs[:1]))
-        return self._order[1]
+    def note_age(self, newer: float) -> None:
+        """Of all snapshots this share is newer than the one that is read."""
+        self._newer, self._orders = newer, {}
 
-    def _rank(
-        self, largest: Sequence[StoredRun], run: StoredRun
-    ) -> tuple[bool, int, bool, bool]:
-        hit = self._hits[run.name]
-        return not run.is_at_hand, -hit, run not in largest, not run.is_short
+    def likeliest(
+        self, runs: Sequence[StoredRun], kind: int = 0
+    ) -> Sequence[StoredRun]:
+        """The runs, which come the largest first, in their order for this kind."""
+        known = self._orders.get(kind)
+        if known is None or known[0] != runs:
+            known = self._orders[kind] = runs, self._ordered(runs, kind)
+        return known[1]
+
+    def _ordered(self, runs: Sequence[StoredRun], kind: int) -> list[StoredRun]:
+        order = _by_age(runs, self._newer)
+        if kind != BlobKind.TREE:
+            order.sort(key=lambda run: run not in runs[:1])
+        return sorted(
+            order, key=lambda one: (not one.is_at_hand, -self._hits[one.name])
+        )
+
+
+def _by_age(runs: Sequence[StoredRun], newer: float) -> list[StoredRun]:
+    """Short ones, long ones, short ones of sessions after the snapshot that is read.
+
+    Merging leaves runs the longer the older they are: if of all snapshots this share
+    is newer than that one, so is the same share of the rows, those of the first
+    backup aside, which the longest has.
+    """
+    short = [run for run in runs[1:] if run.is_short]
+    long = [run for run in runs if run not in short]
+    ends = accumulate(run.size for run in reversed(short))
+    bound = newer * sum(run.size for run in short)
+    split = max(sum(end > bound for end in ends), 1)
+    return short[:split] + long + short[split:][::-1]
 
 
 def compare_volumes(

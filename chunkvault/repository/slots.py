@@ -1,10 +1,10 @@
 """Key slots on the backend: find the one that opens, add, remove, list."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from chunkvault.backends.base import Backend
+from chunkvault.backends.base import Backend, ObjectInfo
 from chunkvault.codec.hashing import content_hash
 from chunkvault.codec.passphrase import DEFAULT_COST, SALT_BYTES, KdfCost
 from chunkvault.codec.sealing import NONCE_BYTES, random_bytes
@@ -35,6 +35,7 @@ __all__ = [
     "store_slot",
     "unlock",
     "unlock_known",
+    "unlock_single",
 ]
 
 
@@ -74,8 +75,33 @@ def unlock_known(
     return None if bundle is None else (expected, bundle, _slot_id(name))
 
 
+def unlock_single(
+    backend: Backend, secret: Secret, listed: Sequence[ObjectInfo]
+) -> tuple[RepositoryId, KeyBundle, SlotId] | None:
+    """Open the only key slot: it says all that the config does.
+
+    None if there are several, of which a config says whose they are, or if it is
+    damaged or of a newer version.
+
+    Raises:
+        WrongKey: it is whole, and does not open.
+    """
+    if len(listed) != 1:
+        return None
+    refused: list[ChunkvaultError] = []
+    for slot in _read_slots(backend, listed, refused):
+        if (bundle := _try(slot, secret, refused)) is not None:
+            return slot.header.repository_id, bundle, _slot_id(slot.name)
+        if not refused:
+            raise _no_slot_opens(refused, has_whole=True)
+    return None
+
+
 def unlock(
-    backend: Backend, secret: Secret, expected: RepositoryId | None
+    backend: Backend,
+    secret: Secret,
+    expected: RepositoryId | None,
+    listed: Sequence[ObjectInfo] | None = None,
 ) -> tuple[RepositoryId, KeyBundle, SlotId]:
     """Open the first key slot that ``secret`` fits.
 
@@ -86,6 +112,7 @@ def unlock(
         backend: where the slots are.
         secret: passphrase or device key.
         expected: the repository's id, unless its config is lost.
+        listed: the slots, if they were listed already.
 
     Raises:
         WrongKey: every slot is whole, and none opens.
@@ -95,7 +122,8 @@ def unlock(
     refused: list[ChunkvaultError] = []
     strange: list[_Slot] = []
     has_own = False
-    for slot in _read_slots(backend, refused):
+    infos = backend.list(names.KEYS) if listed is None else listed
+    for slot in _read_slots(backend, infos, refused):
         if expected not in (None, slot.header.repository_id):
             strange.append(slot)
             continue
@@ -162,8 +190,10 @@ def remove_slot(backend: Backend, slot_id: SlotId) -> None:
     backend.delete(names.object_name(names.KEYS, slot_id))
 
 
-def _read_slots(backend: Backend, refused: list[ChunkvaultError]) -> Iterator[_Slot]:
-    for info in sorted(backend.list(names.KEYS)):
+def _read_slots(
+    backend: Backend, infos: Iterable[ObjectInfo], refused: list[ChunkvaultError]
+) -> Iterator[_Slot]:
+    for info in sorted(infos):
         try:
             data = backend.get(info.name)
             header = _check_slot(info.name, data)

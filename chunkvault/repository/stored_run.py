@@ -4,7 +4,7 @@ from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
-from itertools import accumulate
+from itertools import accumulate, pairwise
 from typing import TypeVar
 
 from chunkvault.backends.base import Backend, ObjectInfo
@@ -37,11 +37,14 @@ from chunkvault.repository.section_cache import SectionCache
 
 __all__ = ["StoredRun"]
 
-_WHOLE_BYTES = 256 << 10
-"""A run up to this size is read in one request."""
+_WHOLE_BYTES = 768 << 10
+"""A run up to this size is read in one request: some 30,000 blobs."""
 
-_TAIL_BYTES = 256 << 10
-"""Has the fence of a run of up to 12 million blobs; of a longer one, one more read."""
+_TAIL_PART = 8
+_MIN_TAIL_BYTES = 256 << 10
+_MAX_TAIL_BYTES = 512 << 10
+"""An eighth of a run has all but the blob blocks: of up to 150,000 blobs. Of longer
+ones the end has the fence and a part of the filters."""
 
 _BLOCKS_INSTEAD = 16
 """So many blocks may be read where a filter would have done, before it is read."""
@@ -101,7 +104,12 @@ class StoredRun:
     @property
     def is_short(self) -> bool:
         """Whether it is read as a whole once it is asked."""
-        return self.size <= _WHOLE_BYTES
+        return self.size <= _WHOLE_BYTES and not self._is_long
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether its sections are in parts: the fence is nearly all of it then."""
+        return self.name.startswith(names.LONG_INDEX)
 
     @property
     def part_names(self) -> list[str]:
@@ -275,17 +283,17 @@ class StoredRun:
     def _read_fence(self) -> tuple[RunSealer, Fence, list[bytes], list[int]]:
         if self.size < RUN_HEADER_BYTES + RUN_FOOTER_BYTES:
             raise FormatError("is too short")
-        if self.size <= _WHOLE_BYTES:
+        if self.is_short:
             self._whole = self._backend.get(self.name)
         else:
-            start = self.size - _TAIL_BYTES
-            self._tail = self._backend.get(self.name, start, _TAIL_BYTES)
+            length = self._tail_length()
+            self._tail = self._backend.get(self.name, self.size - length, length)
         footer = self._read(self.size - RUN_FOOTER_BYTES, RUN_FOOTER_BYTES)
         sealer = open_run_header(self._keyring, footer[:RUN_HEADER_BYTES])
         offset, length = sealer.open_footer(footer, self.size)
         fence = sealer.open_fence(self._read(offset, length), offset)
         firsts = fence.first_prefixes
-        self._keep_filters(sealer, fence)
+        self._keep_tail(sealer, fence)
         self._tail = b""
         places = range(0, len(firsts), PREFIX_BYTES)
         starts = accumulate(
@@ -298,15 +306,34 @@ class StoredRun:
             list(starts),
         )
 
-    def _keep_filters(self, sealer: RunSealer, fence: Fence) -> None:
-        """Those that the end of the run, which was read, has: of 100,000 blobs all."""
-        before = fence.volume_ends or fence.blob_ends
-        starts = [_last(before), *fence.filter_ends]
-        for number in range(len(fence.filter_ends)):
-            start, end = starts[number], starts[number + 1]
-            if not fence.parts and start >= self.size - len(self._tail):
-                bits = sealer.open_filter(number, self._read(start, end - start))
-                self._cache.put((self.name, "filter", number), bits, len(bits))
+    def _tail_length(self) -> int:
+        """How much of the end is read to open the run.
+
+        With parts the fence is nearly all there is: of 16 million blobs 320 KiB.
+        """
+        if self._is_long:
+            return min(self.size, _WHOLE_BYTES)
+        share = self.size // _TAIL_PART
+        return min(max(share, _MIN_TAIL_BYTES), _MAX_TAIL_BYTES, self.size)
+
+    def _keep_tail(self, sealer: RunSealer, fence: Fence) -> None:
+        """Filters and volumes that the end of the run, which was read, has."""
+        if not self._tail or fence.parts:
+            return
+        volumes = [_last(fence.blob_ends), *fence.volume_ends]
+        for number, data in self._in_tail(volumes):
+            block = sealer.open_volume_block(number, data)
+            self._cache.put((self.name, "volumes", number), block, _VOLUMES_WEIGHT)
+        filters = [volumes[-1], *fence.filter_ends]
+        for number, data in self._in_tail(filters):
+            bits = sealer.open_filter(number, data)
+            self._cache.put((self.name, "filter", number), bits, len(bits))
+
+    def _in_tail(self, borders: Sequence[int]) -> Iterator[tuple[int, bytes]]:
+        """The sections between these borders that were read, by number."""
+        for number, (start, end) in enumerate(pairwise(borders)):
+            if start >= self.size - len(self._tail):
+                yield number, self._read(start, end - start)
 
     def _read_body(self, offset: int, length: int) -> bytes:
         """A section, from the part that has it or from the run itself."""

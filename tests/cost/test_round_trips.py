@@ -85,7 +85,8 @@ def kinds_of(recording):
 
 
 COLD = in_round("get config", "list keys", "list snapshots", "list index")
-BROWSED = in_round("get config", "list keys", "list snapshots")
+READ = in_round("list keys", "list snapshots", "list index")
+BROWSED = in_round("list keys", "list snapshots")
 READING = in_round("get keys", "get index")
 VOLUMES = in_round("get keys", "list chunks", "list trees")
 KNOWN = {("get", "keys"), ("list", "")}
@@ -105,11 +106,13 @@ def objects(source):
 
 def opened(backend, *, writes, known=None):
     ahead = look_ahead(backend, known, writes=writes, connections=5)
-    return open_repository(ahead, KEY, recollection=known, connections=5)
+    return open_repository(
+        ahead, KEY, recollection=known, connections=5, glances=not writes
+    )
 
 
 def test_a_whole_restore_reads_content_after_four_round_trips(objects, tmp_path):
-    backend = RoundsBackend(MemoryBackend(objects), COLD, READING)
+    backend = RoundsBackend(MemoryBackend(objects), READ, READING)
     with opened(backend, writes=False) as repository:
         snapshot = Catalog(repository).find()
         restore_all(repository, snapshot, tmp_path / "to", workers=2)
@@ -123,7 +126,7 @@ def test_a_whole_restore_reads_content_after_four_round_trips(objects, tmp_path)
 def test_who_looks_at_snapshots_asks_at_once_and_for_no_index(objects):
     backend = RoundsBackend(MemoryBackend(objects), BROWSED, in_round("get keys"))
     ahead = look_ahead(backend, None, writes=False, contents=False, connections=5)
-    with open_repository(ahead, KEY, connections=5) as repository:
+    with open_repository(ahead, KEY, connections=5, glances=True) as repository:
         snapshot = Catalog(repository).find()
         nodes = TreeReader(repository.reader).walk(snapshot.snapshot.tree)
         assert len(list(nodes)) > 9
@@ -165,7 +168,9 @@ def test_looking_ahead_makes_no_more_requests(objects, source, tmp_path, writes)
         if looks:
             repository = opened(recording, writes=writes)
         else:
-            repository = open_repository(recording, KEY, connections=5)
+            repository = open_repository(
+                recording, KEY, connections=5, glances=not writes
+            )
         with repository:
             if writes:
                 back_up(repository, source, at=2, workers=2)

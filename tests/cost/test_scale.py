@@ -13,9 +13,14 @@ from chunkvault.format.directory import FrameRecord
 from chunkvault.format.index_blocks import IndexRow, VolumeRecord
 from chunkvault.format.volume import build_header
 from chunkvault.ids import VolumeId
-from chunkvault.repository import DEFAULT_SETTINGS, cached, open_repository
+from chunkvault.repository import (
+    DEFAULT_SETTINGS,
+    cached,
+    look_ahead,
+    open_repository,
+)
 from chunkvault.repository.blob_index import BlobIndex
-from chunkvault.repository.run_merger import merge_runs
+from chunkvault.repository.run_merger import _merge, merge_runs
 from chunkvault.repository.run_writer import store_run
 from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
 from tests.support.builders import (
@@ -154,7 +159,8 @@ def _with_foreign_runs(backend):
 def _cold(backend, source, way, which, target):
     """What it takes to restore one file without a cache: requests, bytes."""
     counting = CountingBackend(backend)
-    repository = open_repository(counting, KEY)
+    ahead = look_ahead(counting, None, writes=False, connections=2)
+    repository = open_repository(ahead, KEY, glances=True)
     query = SnapshotQuery(snapshot=f"latest~{12 - which}")
     snapshot = Catalog(repository).find(query)
     path = os.fsencode(source / way)
@@ -165,7 +171,7 @@ def _cold(backend, source, way, which, target):
 
 
 @pytest.mark.parametrize("depth", _WAYS)
-@pytest.mark.parametrize(("which", "limit"), [(0, 9), (6, 12)])
+@pytest.mark.parametrize(("which", "limit"), [(0, 6), (6, 9), (12, 9)])
 def test_one_file_of_any_snapshot_from_a_cold_machine(
     long_history, tmp_path, depth, which, limit
 ):
@@ -175,15 +181,66 @@ def test_one_file_of_any_snapshot_from_a_cold_machine(
 
 
 @pytest.mark.parametrize("depth", _WAYS)
-@pytest.mark.parametrize(("which", "limit"), [(0, 12), (6, 15)])
-def test_index_runs_of_other_machines_cost_three_requests_more(
-    long_history, tmp_path, depth, which, limit
+@pytest.mark.parametrize("which", [0, 6, 12])
+def test_with_long_runs_of_other_machines_a_file_takes_twelve_requests(
+    long_history, tmp_path, depth, which
 ):
     backend, source = long_history
     backend = _with_foreign_runs(backend)
     requests, moved = _cold(backend, source, _WAYS[depth], which, tmp_path / "to")
-    assert requests <= limit
+    assert requests <= 12
     assert moved < 2 << 20
+
+
+def _with_long_run(backend):
+    """As if the first backup had stored 300,000 blobs more, in parts."""
+    copy = copy_of(backend)
+    keyring = open_small(copy)._keyring
+    store(copy, 1, 300_000, keyring)
+    index = open_small(copy).index
+    runs = sorted(index.runs, key=lambda run: -run.fence.row_count)[:2]
+    _merge(copy, keyring, index, runs)
+    return copy
+
+
+@pytest.mark.parametrize("depth", _WAYS)
+@pytest.mark.parametrize("which", [0, 6, 12])
+def test_from_a_long_index_a_file_takes_twelve_requests(
+    long_history, tmp_path, monkeypatch, depth, which
+):
+    monkeypatch.setattr(index_run, "_PART_BYTES", 1 << 20)
+    backend, source = long_history
+    backend = _with_long_run(backend)
+    assert len(list(backend.list(names.PARTS))) > 5
+    requests, moved = _cold(backend, source, _WAYS[depth], which, tmp_path / "to")
+    assert requests <= 12
+    assert moved < 2 << 20
+
+
+def test_every_backup_takes_over_the_shortest_runs(source):
+    repository = create_small()
+    for at in range(1, 12):
+        write_tree(source, {"x": noise(100, at)})
+        back_up(repository, source, at=at)
+    assert len(list(repository.backend.list(names.INDEX))) == 1
+    index = open_small(repository.backend).index
+    stored = [
+        info.name
+        for folder in names.VOLUME_FOLDERS.values()
+        for info in repository.backend.list(folder)
+    ]
+    assert len(list(index.volumes())) == len(stored) > 11
+    assert index.problems == []
+
+
+def test_the_end_of_a_run_has_its_filters_and_volumes():
+    recording = RecordingBackend(MemoryBackend())
+    rows = store(recording, 1, 100_000)
+    index = BlobIndex(recording, KEYRING)
+    before = len(recording.calls("get"))
+    assert index.find(rows[5].prefix) is not None
+    # The end of the run, and the one block.
+    assert len(recording.calls("get")) - before == 2
 
 
 def test_hints_take_a_kilobyte_of_each_snapshot(long_history):

@@ -44,6 +44,7 @@ class Level:
     Attributes:
         before: what it had in the parent snapshot.
         similar: if it is new, what a directory like it had: bases for what is new.
+        done_before: entries that were done when it was begun.
         is_same: nothing differs from the parent snapshot so far.
         is_empty: nothing was put into it so far.
         needs_content: it is left out if nothing is put into it.
@@ -57,6 +58,7 @@ class Level:
     similar: "ParentNodes | None"
     node: Node
     parent_node: Node | None
+    done_before: int
     is_same: bool = True
     is_empty: bool = True
     needs_content: bool = False

@@ -85,7 +85,7 @@ def store_stream(
     )
     counts = Counts(files_new=1, read_bytes=stream.size, total_bytes=stream.size)
     root, tops = tree.finish(), TopTrees()
-    tops.add(b"/", root)
+    tops.add(b"/", root, 1)
     return root, counts, tops
 
 
@@ -94,6 +94,7 @@ def _store_below(
 ) -> BlobId | None:
     """Store what was asked for below a directory; None if nothing could be read."""
     tree = tree_builder(sink)
+    done_before = walk.done_files
     is_empty = True
     for name, below in sorted(roots.items()):
         node = _store_root(walk, sink, before, path + b"/" + name, below)
@@ -103,7 +104,7 @@ def _store_below(
     if is_empty:
         return None
     subtree = tree.finish()
-    walk.tops.add(path, subtree)
+    walk.tops.add(path, subtree, walk.done_files - done_before)
     return subtree
 
 

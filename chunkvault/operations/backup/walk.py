@@ -44,7 +44,7 @@ class SourceWalk:
     Attributes:
         counts: of everything stored so far.
         mishaps: who is told what goes wrong.
-        tops: the directories nearest to the root.
+        tops: the directories with most below them.
     """
 
     def __init__(
@@ -81,6 +81,11 @@ class SourceWalk:
             and not options.list_entries
             and not options.force_rescan
         )
+
+    @property
+    def done_files(self) -> int:
+        """Entries that were stored or taken over so far."""
+        return self._progress.done_files
 
     def store(self, path: bytes, parent_node: Node | None) -> Node | None:
         """Store one path that was asked for, with all that lies below.
@@ -247,6 +252,7 @@ class SourceWalk:
         if is_unwanted or self._choice.is_cache(directory, names):
             names = []
         self.counts.directories += 1
+        done_before = self.done_files
         before = parent_node or similar
         builder = tree_builder(self._sink, before and before.subtree, self._trees.load)
         tree, names, nodes = self._take_over(directory, names, parent_node, builder)
@@ -259,6 +265,7 @@ class SourceWalk:
             similar and self._parent_nodes(self._nodes_of(similar)),
             capture.make_node(name, directory.stat, self._owners, xattrs=xattrs),
             parent_node,
+            done_before,
             needs_content=is_unwanted,
         )
 
@@ -323,8 +330,8 @@ class SourceWalk:
         else:
             subtree = level.tree.finish()
         node = level.node._replace(subtree=subtree)
-        self.tops.add(level.path, subtree)
         self._progress.done_files += 1
+        self.tops.add(level.path, subtree, self.done_files - level.done_before)
         if parent_node is not None and are_alike(node, parent_node):
             return parent_node
         return node

@@ -133,3 +133,47 @@ def test_a_store_with_far_more_names_than_expected_is_listed_one_by_one():
     assert len(list(backend.list("a/"))) == 20_001
     assert made(recording) == [("list", ""), ("list", "a/"), ("list", "b")]
     backend.close()
+
+
+class InOrder:
+    """Lists in the order of names, and says how many were taken."""
+
+    def __init__(self, names):
+        self.names, self.listings, self.taken = sorted(names), 0, 0
+
+    def list(self, prefix):
+        return self.list_after(prefix, "")
+
+    def list_after(self, prefix, after):
+        self.listings += 1
+        for name in self.names:
+            if name.startswith(prefix) and name > after:
+                self.taken += 1
+                yield ObjectInfo(name, 1)
+
+    def close(self):
+        pass
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 1_500, 4_000])
+def test_one_listing_has_folders_that_follow_each_other(count):
+    names = [f"{folder}/{number:05}" for folder in "akpsz" for number in range(count)]
+    store, told = InOrder(["config", "b", *names]), []
+    backend = ForeseeingBackend(store, 3)
+    backend.foresee_row(("k/", "p/", "s/"), "config", {"k/": told.extend})
+    for folder in "skp":
+        found = [info.name for info in backend.list(f"{folder}/")]
+        assert found == [name for name in names if name.startswith(f"{folder}/")]
+    assert len(told) == count
+    assert store.listings == 1
+    assert store.taken <= 3 * count + 1_000
+    backend.close()
+
+
+def test_of_many_names_at_the_end_only_a_page_is_taken_ahead():
+    store = InOrder([*(f"s/{number:05}" for number in range(9_000)), "k/1"])
+    backend = ForeseeingBackend(store, 1)
+    backend.foresee_row(("k/", "s/"), "config", {})
+    assert [info.name for info in backend.list("k/")] == ["k/1"]
+    assert store.taken <= 1_000
+    backend.close()
