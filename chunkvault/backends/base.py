@@ -11,7 +11,14 @@ from typing import Protocol
 
 from chunkvault.errors import UsageError
 
-__all__ = ["MAX_NAME_LENGTH", "Backend", "ObjectInfo", "check_name", "list_after"]
+__all__ = [
+    "MAX_NAME_LENGTH",
+    "Backend",
+    "ObjectInfo",
+    "check_name",
+    "forget_kept",
+    "list_after",
+]
 
 MAX_NAME_LENGTH = 200
 _NAME_CHARACTERS = frozenset(ascii_letters + digits + "/._-")
@@ -100,6 +107,18 @@ def list_after(backend: Backend, prefix: str, after: str) -> Iterator[ObjectInfo
         return backend.list(prefix)
     lines: Iterator[ObjectInfo] = method(prefix, after)
     return lines
+
+
+def forget_kept(backend: Backend, name: str, offset: int, length: int) -> None:
+    """Have the next read of a range come from the store itself.
+
+    For ranges that turned out not to be what was stored: they may have been changed
+    on their way, before a cache kept them. Wrappers that keep something, or that
+    wrap what does, have a method of this name.
+    """
+    method = getattr(backend, "forget_kept", None)
+    if method is not None:
+        method(name, offset, length)
 
 
 def require_name(name: str) -> None:
