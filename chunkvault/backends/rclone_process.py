@@ -71,7 +71,7 @@ _WRONG = re.compile(
 _NO_REMOTE = re.compile("find section in config|find backend called")
 _DENIED_HINT = (
     "see 'rclone config' for user and password of the remote, and whether it"
-    " may be written to"
+    " may be written to; what was stored is kept"
 )
 _START_S = 60
 _LOG_LINES = 200
