@@ -207,9 +207,9 @@ class B2Backend:
     ) -> None:
         """See that all came that was announced, and that it is what was asked for."""
         if offset is None:
-            said = headers.get("X-Bz-Content-Sha1", "none")
+            said = headers.get("X-Bz-Content-Sha1", "")  # "none" for large files
             digest = sha1(data, usedforsecurity=False).hexdigest()
-            is_right = said == digest or len(said) != len(digest)
+            is_right = said == digest or len(said) not in (0, len(digest))
         else:
             extent = parse_content_range(headers.get("Content-Range", ""))
             is_right = extent is not None and (extent.offset, extent.length) == (

@@ -33,6 +33,17 @@ _KINDS = {
     "b2_list_file_versions": "list",
     "b2_delete_file_version": "delete",
 }
+_FIELDS = {
+    "b2_authorize_account": "accountId",
+    "b2_delete_file_version": "fileId",
+    "b2_get_upload_url": "uploadUrl",
+    "b2_list_buckets": "buckets",
+    "b2_list_file_names": "files",
+    "b2_list_file_versions": "files",
+    "b2_list_unfinished_large_files": "files",
+    "b2_upload_file": "fileId",
+}
+"""What must stand in an answer, or it is an error or a stranger's under a 200."""
 _AGAIN = frozenset({408, 429})
 
 
@@ -69,6 +80,8 @@ class _OneAttempt(Session):
             self._traffic.count(kind, sent=length if kind == "put" else 0)
         try:
             response: Response = super().send(request, **settings)
+            if kind != "get" or response.status_code >= 400:
+                response.content  # noqa: B018 - all of it comes now, or is missed now
         except RequestException as error:
             raise NoAnswer(_reason(error)) from error
         self.server_time = server_time(response.headers)
@@ -81,6 +94,8 @@ class _OneAttempt(Session):
             )
         if kind == "get" and response.status_code >= 400:
             self._traffic.count("get")
+        if kind != "get" and response.ok and not _is_answer(request, response):
+            raise NoAnswer("what answered does not speak B2")
         return response
 
 
@@ -149,6 +164,17 @@ def _kind(request: PreparedRequest) -> str:
         return "put"
     path = (request.url or "").partition("?")[0]
     return _KINDS.get(path.rpartition("/")[2], "get" if "/file/" in path else "other")
+
+
+def _is_answer(request: PreparedRequest, response: Response) -> bool:
+    path = (request.url or "").partition("?")[0]
+    is_upload = "X-Bz-File-Name" in request.headers
+    operation = "b2_upload_file" if is_upload else path.rpartition("/")[2]
+    try:
+        answer = response.json()
+    except ValueError:
+        return False
+    return isinstance(answer, dict) and _FIELDS.get(operation, "") in {"", *answer}
 
 
 def _reason(error: RequestException) -> str:

@@ -17,6 +17,7 @@ __all__ = [
     "ObjectInfo",
     "can_list_after",
     "check_name",
+    "forget_kept",
     "list_after",
 ]
 
@@ -117,6 +118,18 @@ def can_list_after(backend: Backend) -> bool:
     """
     says = getattr(backend, "can_list_after", None)
     return hasattr(backend, "list_after") if says is None else bool(says)
+
+
+def forget_kept(backend: Backend, name: str, offset: int, length: int) -> None:
+    """Have the next read of a range come from the store itself.
+
+    For ranges that turned out not to be what was stored: they may have been changed
+    on their way, before a cache kept them. Wrappers that keep something, or that
+    wrap what does, have a method of this name.
+    """
+    method = getattr(backend, "forget_kept", None)
+    if method is not None:
+        method(name, offset, length)
 
 
 def require_name(name: str) -> None:

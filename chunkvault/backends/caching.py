@@ -15,6 +15,7 @@ from chunkvault.backends.base import (
     ObjectInfo,
     can_list_after,
     check_name,
+    forget_kept,
     list_after,
 )
 from chunkvault.backends.cache_folder import CacheFolder
@@ -132,6 +133,12 @@ class CachingBackend:
         self._drop(name)
         self._inner.delete(name)
 
+    def forget_kept(self, name: str, offset: int, length: int) -> None:
+        """Drop the range, and the object if it is kept whole."""
+        self._drop(_piece(name, offset, length))
+        self._drop(name)
+        forget_kept(self._inner, name, offset, length)
+
     def close(self) -> None:
         """Close the inner backend and the cache, whose files stay."""
         folder, self._folder = self._folder, None
@@ -163,7 +170,7 @@ class CachingBackend:
 
     def _get_range(self, name: str, offset: int, length: int) -> bytes:
         """A range of a long object, kept as a file of its own behind its hash."""
-        piece = f"{name}.{offset}-{length}"
+        piece = _piece(name, offset, length)
         kept = self._attempt(lambda folder: folder.read(piece))
         if kept is not None:
             data = kept[_HASH_BYTES:]
@@ -248,6 +255,11 @@ class CachingBackend:
     def _disable(self, error: OSError) -> None:
         reason = (error.strerror or str(error)).lower()
         self.disabled_reason = f"{os.fsdecode(self._directory)}: {reason}"
+
+
+def _piece(name: str, offset: int, length: int) -> str:
+    """The name under which a range is kept."""
+    return f"{name}.{offset}-{length}"
 
 
 def _hash(name: str, data: bytes) -> bytes:

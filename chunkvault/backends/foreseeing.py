@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain, islice, takewhile
 
-from chunkvault.backends.base import Backend, ObjectInfo, list_after
+from chunkvault.backends.base import Backend, ObjectInfo, forget_kept, list_after
 from chunkvault.workers import Errands
 
 __all__ = ["ForeseeingBackend"]
@@ -132,6 +132,10 @@ class ForeseeingBackend:
         """Delete the object."""
         self._forget(name)
         self._inner.delete(name)
+
+    def forget_kept(self, name: str, offset: int, length: int) -> None:
+        """Pass it on; what was foreseen is given out once only."""
+        forget_kept(self._inner, name, offset, length)
 
     def close(self) -> None:
         """Wait for what is under way, and close the inner backend."""

@@ -50,14 +50,14 @@ _AWS = PriceList(
 )
 _B2 = PriceList(
     store="Backblaze B2",
-    as_of="2026, page without a date",
-    source="Backblaze's page on API transactions: class A, B and C",
+    as_of="2026-11, when a page without a date was read",
+    source="backblaze.com/b2/b2-transactions-price.html: class A, B and C",
     per_million={"put": 0.0, "delete": 0.0, "get": 0.40, "head": 0.40, "list": 4.00},
 )
 _R2 = PriceList(
     store="Cloudflare R2 Standard",
-    as_of="2026, page without a date",
-    source="Cloudflare's page on R2 pricing: class A and B operations",
+    as_of="2026-11, when a page without a date was read",
+    source="developers.cloudflare.com/r2/pricing: class A and B operations",
     per_million={"put": 4.50, "list": 4.50, "get": 0.36, "head": 0.36},
 )
 _S3_DOMAINS = {".r2.cloudflarestorage.com": _R2, ".backblazeb2.com": _B2}

@@ -22,7 +22,6 @@ from chunkvault.backends.connection_pool import ConnectionPool
 from chunkvault.backends.http_connection import Answer, PlainHttpConnection
 from chunkvault.backends.options import StorageOptions
 from chunkvault.backends.rclone_process import RcloneProcess, failure_of
-from chunkvault.backends.ssh_failures import tidy
 from chunkvault.errors import (
     BackendError,
     ObjectExists,
@@ -145,7 +144,10 @@ class RcloneBackend:
             if folder and self._size_of(folder) is not None:
                 return []
             raise
-        entries = _entries(answer)
+        # There are servers whose failure looks like an empty folder to rclone.
+        entries = _entries(answer) or _entries(
+            self._command("list", "list", folder, opt=options)
+        )
         # FTP servers list a file as if it were a folder with itself inside.
         itself = f"{folder}/{folder.rpartition('/')[2]}"
         if [entry.get("Path") for entry in entries] == [itself]:
@@ -228,8 +230,8 @@ class RcloneBackend:
         if size is None:
             raise ObjectNotFound(f"there is no object {name}")
         if not 0 <= size <= offset or not offset:
-            reason = tidy(process.reason(name))
-            raise StorageUnreachable(f"cannot read {name} on {self.store}: {reason}")
+            reason = process.reason(name) or "rclone says that it is not there"
+            raise failure_of(f"cannot read {name} on {self.store}", reason)
 
     def _size_of(self, name: str) -> int | None:
         item = self._command("head", "stat", name).get("item")
@@ -259,7 +261,7 @@ class RcloneBackend:
         error = str(result.get("error", "")) if isinstance(result, dict) else ""
         if _ABSENT.search(error) and verb != "movefile":
             return {}
-        what = f"cannot {_WORDS[verb]} {name} on {self.store}"
+        what = f"cannot {_WORDS[verb]} {name or 'objects'} on {self.store}"
         raise failure_of(what, error or f"status {answer.status}")
 
     def _failure(

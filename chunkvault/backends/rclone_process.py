@@ -22,6 +22,7 @@ from chunkvault.backends.ssh_failures import tidy
 from chunkvault.errors import (
     AccessDenied,
     BackendError,
+    ChunkvaultError,
     StorageFull,
     StorageUnreachable,
     UsageError,
@@ -46,9 +47,16 @@ _OPTIONS = (
 )
 _SERVING = re.compile(r"Serving restic REST API on \[?http://127\.0\.0\.1:(\d+)/")
 _CONTROLLED = re.compile(r"Serving remote control on \[?http://127\.0\.0\.1:(\d+)/")
-_PREAMBLE = re.compile(r"\A[\d/: ]*(?:Failed to create file system for [^:]*:: ?)?")
+_PREAMBLE = re.compile(
+    r"\A[\d/: ]*(?:Failed to create file system for [^:]*:\"?: ?)?"
+    r"(?:read metadata failed: ?)?"
+)
+_NAMES = re.compile(r"\"[^\"]*\"|\S*/\S*|\S+\.\S+")
+"""Addresses, paths and names of objects: what stands in them says nothing of the kind
+of an error, but may look so: ``config`` is an object, and ``507`` part of a hash."""
+
 _FULL = re.compile(
-    "no space left|quota|insufficient ?storage|storage.*full|507", re.IGNORECASE
+    r"no space left|quota|insufficient ?storage|storage.*full|\b507\b", re.IGNORECASE
 )
 _DENIED = re.compile(
     r"permission denied|access ?denied|forbidden|unauthori[sz]ed|read-only|"
@@ -56,7 +64,14 @@ _DENIED = re.compile(
     re.IGNORECASE,
 )
 _WRONG = re.compile(
-    r"unknown (?:type|flag)|config|not a directory|invalid", re.IGNORECASE
+    r"unknown (?:type|flag|command)|find backend called|config|not a directory|invalid|"
+    r"\d+: .*: not found\Z",
+    re.IGNORECASE,
+)
+_NO_REMOTE = re.compile("find section in config|find backend called")
+_DENIED_HINT = (
+    "see 'rclone config' for user and password of the remote, and whether it"
+    " may be written to; what was stored is kept"
 )
 _START_S = 60
 _LOG_LINES = 200
@@ -85,8 +100,8 @@ class RcloneProcess:
             store: what messages call the remote.
 
         Raises:
-            UsageError: rclone is not installed.
-            BackendError: it does not know the remote, or cannot use it.
+            UsageError: rclone is not installed, or does not know the remote.
+            BackendError: it cannot use it.
         """
         self._store = store
         self._lines: list[dict[str, object]] = []
@@ -114,11 +129,10 @@ class RcloneProcess:
         return not self._is_over
 
     def reason(self, name: str) -> str:
-        """What was logged last about an object, or at all; empty for nothing."""
+        """What was logged last about an object, without a name at all; or empty."""
         self._read_log()
         with self._lock:
-            told = [line for line in self._lines if line.get("object") == name]
-            lines = told or self._lines
+            lines = [line for line in self._lines if name in ("", line.get("object"))]
             return str(lines[-1].get("msg", "")) if lines else ""
 
     def forget(self) -> None:
@@ -153,11 +167,11 @@ class RcloneProcess:
             self._read_log()
         raise self._failure()
 
-    def _failure(self) -> BackendError:
+    def _failure(self) -> ChunkvaultError:
         """Why it ended before it listened."""
         reason = _PREAMBLE.sub("", self.reason(""))
-        if "find section in config" in reason:
-            return BackendError(
+        if _NO_REMOTE.search(reason):
+            return UsageError(
                 f"rclone knows no remote for {self._store}",
                 hint="'rclone listremotes' lists them, 'rclone config' adds one",
             )
@@ -186,14 +200,15 @@ class RcloneProcess:
 
 def failure_of(what: str, reason: str) -> BackendError:
     """The error of the right kind, which rclone only tells in words."""
-    kind: type[BackendError] = StorageUnreachable
-    if _FULL.search(reason):
-        kind = StorageFull
-    elif _DENIED.search(reason):
-        kind = AccessDenied
-    elif _WRONG.search(reason):
-        kind = BackendError
-    return kind(f"{what}: {tidy(reason) or 'no reason given'}")
+    text = f"{what}: {tidy(' '.join(reason.split())) or 'no reason given'}"
+    words = _NAMES.sub(" ", reason)
+    if _FULL.search(words):
+        return StorageFull(text)
+    if _DENIED.search(words):
+        return AccessDenied(text, hint=_DENIED_HINT)
+    if _WRONG.search(words):
+        return BackendError(text)
+    return StorageUnreachable(text)
 
 
 def _parse(line: bytes) -> dict[str, object]:

@@ -29,7 +29,8 @@ _Data = bytes | bytearray | memoryview
 _WITNESSES = 3
 """Objects that are looked for. Somebody else may delete one or two; the first
 that a command reads is the repository's config or its only key slot, which nobody
-deletes."""
+deletes. What was only put is looked for while nothing was read: it may have been
+on its way when the store was emptied, and prove nothing."""
 
 
 class _Repeat(Protocol):
@@ -64,6 +65,7 @@ class RetryingBackend:
         self._store = store
         self._patience = Patience(store, clock, tell)
         self._witnesses: tuple[str, ...] = ()
+        self._was_read = False  # by which witnesses are chosen
         self._lock = Lock()
         self._looking = Lock()
         self._settled_doubts = 0
@@ -84,14 +86,14 @@ class RetryingBackend:
                     raise
 
         self._repeat(f"store {name}", attempt)
-        self._remember(name)
+        self._remember(name, was_read=False)
 
     def get(self, name: str, offset: int = 0, length: int | None = None) -> bytes:
         """Read the object, or the range."""
         data = self._repeat(
             f"read {name}", lambda: self._inner.get(name, offset, length)
         )
-        self._remember(name)
+        self._remember(name, was_read=True)
         return data
 
     def list(self, prefix: str) -> Iterator[ObjectInfo]:
@@ -110,7 +112,7 @@ class RetryingBackend:
         self._patience.begin()
         while True:
             try:
-                self._look_if_in_doubt()
+                self._look_if_in_doubt(failures)
                 for info in list_after(self._inner, prefix, max(seen, default=after)):
                     if info.name not in seen:
                         failures = 0
@@ -145,7 +147,7 @@ class RetryingBackend:
         self._patience.begin()
         while True:
             try:
-                self._look_if_in_doubt()
+                self._look_if_in_doubt(failures)
                 result = attempt()
             except StorageUnreachable as error:
                 failures += 1
@@ -163,15 +165,21 @@ class RetryingBackend:
         except ObjectNotFound:
             return False
 
-    def _remember(self, name: str) -> None:
-        if len(self._witnesses) >= _WITNESSES:
+    def _remember(self, name: str, *, was_read: bool) -> None:
+        if self._was_read and (not was_read or len(self._witnesses) >= _WITNESSES):
             return
         with self._lock:
-            if name not in self._witnesses:
+            if was_read and not self._was_read:
+                self._witnesses, self._was_read = (), True
+            is_new = name not in self._witnesses and was_read == self._was_read
+            if is_new and len(self._witnesses) < _WITNESSES:
                 self._witnesses = (*self._witnesses, name)
 
-    def _look_if_in_doubt(self) -> None:
+    def _look_if_in_doubt(self, failures: int) -> None:
         """See whether the store is still the one it was.
+
+        Args:
+            failures: how often this call failed.
 
         Raises:
             SafetyStop: it has nothing of what it had.
@@ -183,13 +191,30 @@ class RetryingBackend:
         with self._looking:  # nobody goes on before somebody has seen it
             if self._settled_doubts >= doubts:
                 return
-            if self._witnesses and not any(map(self._sees, self._witnesses)):
+            # Attempts of different length: a store that refuses every n-th request
+            # would otherwise refuse the same one of each attempt, for ever.
+            wanted = 1 + max(failures - 1, 0) % 2
+            if self._witnesses and not self._count_seen(wanted):
                 raise SafetyStop(
                     f"{self._store} came back without what was there before",
                     hint="see whether the right disk or bucket is there again, then"
                     " run the command again",
                 )
             self._settled_doubts = doubts
+
+    def _count_seen(self, wanted: int) -> int:
+        """How many witnesses are there; no more than these are asked for."""
+        seen = 0
+        for name in (*self._witnesses, *self._witnesses[:1]):
+            try:
+                seen += self._sees(name)
+            except StorageUnreachable:
+                if not seen:
+                    raise
+                break  # one is proof enough
+            if seen == wanted:
+                break
+        return seen
 
     def _sees(self, name: str) -> bool:
         try:

@@ -18,7 +18,10 @@ from chunkvault.errors import (
 __all__ = ["Refusal", "refusal_error"]
 
 _NO_KEY = "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or the profile"
-_RENEW = "get new credentials ('aws sso login', or a new AWS_SESSION_TOKEN)"
+_RENEW = (
+    "get new credentials ('aws sso login', or a new AWS_SESSION_TOKEN) and run the"
+    " command again: what was stored is kept"
+)
 _REGION = (
     "name the bucket's region, as in …?region=eu-central-1; or perhaps the server's"
     " address begins with https"

@@ -6,7 +6,7 @@ from contextlib import closing, suppress
 from functools import lru_cache
 from threading import Lock
 
-from chunkvault.backends.base import Backend
+from chunkvault.backends.base import Backend, forget_kept
 from chunkvault.codec.compression import expand, expand_delta
 from chunkvault.codec.packing import value_ends
 from chunkvault.errors import DamageError, ObjectNotFound
@@ -353,12 +353,14 @@ class BlobReader:
         try:
             return self.open_frame(frame, sealed)
         except DamageError:
+            forget_kept(self._backend, frame.object_name, start, len(stored))
             return self._read_again(frame)
 
     def _read_again(self, frame: FrameLocation) -> bytes | DamageError:
         # A bad cable or bad memory shows as damage that is gone at the next read.
         name = frame.object_name
         try:
+            forget_kept(self._backend, name, frame.offset, frame.stored_length)
             sealed = self._backend.get(name, frame.offset, frame.stored_length)
             return self.open_frame(frame, sealed)
         except (DamageError, ObjectNotFound) as error:

@@ -1,5 +1,6 @@
 """Create a repository; open one."""
 
+from contextlib import suppress
 from functools import partial
 
 from chunkvault.backends.base import Backend
@@ -173,6 +174,8 @@ def require_repository(
 
 def _read_config(backend: Backend) -> tuple[RepositoryId | None, DamageError | None]:
     try:
+        with suppress(FormatError):  # read again: it may have been changed on its way
+            return decode_config(backend.get(names.CONFIG)), None
         return decode_config(backend.get(names.CONFIG)), None
     except ObjectNotFound:
         what = "object config is missing"

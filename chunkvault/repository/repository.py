@@ -16,6 +16,7 @@ from chunkvault.errors import (
     FormatError,
     ObjectExists,
     ObjectNotFound,
+    SafetyStop,
     UnsupportedFormat,
 )
 from chunkvault.format import names
@@ -35,7 +36,7 @@ from chunkvault.repository.blob_index import BlobIndex
 from chunkvault.repository.blob_reader import BlobReader
 from chunkvault.repository.blob_writer import BlobWriter
 from chunkvault.repository.hints import decode_hints, encode_hints
-from chunkvault.repository.integrity import verify_object, verify_volume
+from chunkvault.repository.integrity import read_intact, verify_object, verify_volume
 from chunkvault.repository.recollection import Recollection
 from chunkvault.repository.slots import store_slot
 
@@ -215,6 +216,26 @@ class Repository:
         self.backend.put(name, data)
         return StoredSnapshot(snapshot_id, snapshot, name)
 
+    def require_store(self) -> None:
+        """See that the storage is the one that was opened; one small request.
+
+        A disk that is unmounted under its server leaves an empty folder, which
+        takes what is put there, and nobody notices.
+
+        Raises:
+            SafetyStop: the config is gone.
+        """
+        if any(problem.object_name == names.CONFIG for problem in self._problems):
+            return  # it was not there before, and could perhaps not be mended
+        try:
+            self.backend.get(names.CONFIG, 0, 1)
+        except ObjectNotFound:
+            raise SafetyStop(
+                "the repository is gone from the storage: no snapshot was made",
+                hint="see whether the right disk or bucket is there, then run the"
+                " command again",
+            ) from None
+
     def _mend_config(self) -> None:
         if all(problem.object_name != names.CONFIG for problem in self._problems):
             return
@@ -224,7 +245,7 @@ class Repository:
             self.backend.put(names.CONFIG, encode_config(self.id))
 
     def _read_snapshot(self, name: SnapshotName) -> Snapshot:
-        data = self.backend.get(name.object_name)
+        data = read_intact(self.backend, name.object_name)
         if content_hash(data) != name.snapshot_id:
             raise FormatError("its bytes are not those that were stored")
         snapshot = decode_snapshot(data, self._keyring)

@@ -27,6 +27,7 @@ from chunkvault.format.keys import (
     seal_slot,
 )
 from chunkvault.ids import RepositoryId, SlotId
+from chunkvault.repository.integrity import read_intact
 
 __all__ = [
     "SlotInfo",
@@ -65,7 +66,7 @@ def unlock_known(
 ) -> tuple[RepositoryId, KeyBundle, SlotId] | None:
     """Open the key slot of this name; None if it is not there or does not open."""
     try:
-        data = backend.get(name)
+        data = read_intact(backend, name)
         header = _check_slot(name, data)
     except (DamageError, ObjectNotFound, UnsupportedFormat):
         return None
@@ -195,7 +196,7 @@ def _read_slots(
 ) -> Iterator[_Slot]:
     for info in sorted(infos):
         try:
-            data = backend.get(info.name)
+            data = read_intact(backend, info.name)
             header = _check_slot(info.name, data)
         except ObjectNotFound:
             refused.append(_damage(info.name))
@@ -250,7 +251,7 @@ def _check_slot(name: str, data: bytes) -> SlotHeader:
 
 def _inspect(backend: Backend, name: str) -> tuple[bool, str]:
     try:
-        return _check_slot(name, backend.get(name)).is_device, ""
+        return _check_slot(name, read_intact(backend, name)).is_device, ""
     except (DamageError, ObjectNotFound, UnsupportedFormat) as error:
         return False, str(error)
 

@@ -23,8 +23,10 @@ from chunkvault.backends.retrying import RetryingBackend
 from chunkvault.errors import (
     AccessDenied,
     BackendError,
+    ChunkvaultError,
     StorageFull,
     StorageUnreachable,
+    UsageError,
 )
 from tests.support.example_package import fill_example, load_example
 from tests.support.fake_clock import FakeClock
@@ -83,7 +85,7 @@ class Trouble:
     """
 
     make: Make
-    error: type[BackendError]
+    error: type[ChunkvaultError]
     server: str = ""
     verbs: tuple[str, ...] = EVERY_VERB
     says: str = ""
@@ -302,7 +304,7 @@ TROUBLES: dict[str, Trouble] = {
     "rclone with a remote that nobody knows": Trouble(
         server="rclone",
         make=lambda path, server: server.open("nobody", "path"),
-        error=BackendError,
+        error=UsageError,
         says="rclone knows no remote",
     ),
     "rclone with a server that is gone": Trouble(

@@ -134,18 +134,21 @@ def test_who_looks_at_snapshots_asks_at_once_and_for_no_index(objects):
     assert folders == {"snapshots", "trees"}
 
 
-def test_a_backup_begins_after_two_round_trips_and_ends_with_three(objects, source):
+def test_a_backup_begins_after_two_round_trips_and_ends_with_four(objects, source):
     write_tree(source, {"new": noise(9_000, 99)})
     backend = RoundsBackend(MemoryBackend(objects), COLD, VOLUMES)
     with opened(backend, writes=True) as repository:
         back_up(repository, source, at=2, workers=2)
     asked = [(verb, name.partition("/")[0]) for verb, name in backend.later]
-    # The parent, its index run and trees; then volumes at once, run, snapshot.
+    # The parent, its index run and trees; then volumes at once, the run, a look
+    # whether the store is still the same, the snapshot.
     assert {one for one in asked if one[0] == "get"} <= {
         ("get", "snapshots"),
         ("get", "index"),
         ("get", "trees"),
+        ("get", "config"),
     }
+    assert asked[-2:] == [("get", "config"), ("put", "snapshots")]
     puts = [folder for verb, folder in asked if verb == "put"]
     assert puts[-2:] == ["index", "snapshots"]
     assert set(puts[:-2]) == {"chunks", "trees"}

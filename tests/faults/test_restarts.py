@@ -6,7 +6,6 @@ the config on, may be the one that the server is killed under.
 
 import os
 import signal
-import subprocess
 import time
 
 import pytest
@@ -14,7 +13,7 @@ import pytest
 from tests.support.builders import KEY, noise, read_tree, write_tree
 from tests.support.command import Program
 from tests.support.stores.fault_rules import Fault
-from tests.support.stores.ports import free_port, wait_for_port
+from tests.support.stores.rclone import OwnWebdav
 from tests.support.stores.sshd import children_of, own_sshd
 
 FILES = {f"f{number}": noise(2_000_000, number) for number in range(4)}
@@ -128,43 +127,10 @@ def test_a_backup_over_ssh_survives_a_killed_server(source, tmp_path):
         expect_success(program.start("check", "--read-data"))
 
 
-class OwnWebdav:
-    """rclone's server of WebDAV, and the configuration that leads to it."""
-
-    def __init__(self, folder):
-        folder.mkdir()
-        self.files = folder / "files"
-        self.files.mkdir()
-        self.port = free_port()
-        self.configuration = folder / "rclone.conf"
-        self.configuration.write_text(
-            f"[nas]\ntype = webdav\nvendor = other\nurl = http://127.0.0.1:{self.port}"
-        )
-        self.start()
-
-    def start(self):
-        address = f"127.0.0.1:{self.port}"
-        self.process = subprocess.Popen(
-            [
-                *("setpriv", "--pdeathsig", "TERM", "rclone", "serve", "webdav"),
-                *("--addr", address, "--dir-cache-time", "0s", str(self.files)),
-            ],
-            env={**os.environ, "RCLONE_CONFIG": "/dev/null"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        wait_for_port(self.port)
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait()
-
-
 def test_a_cold_restore_through_rclone_survives_a_killed_server(source, tmp_path):
     server = OwnWebdav(tmp_path / "webdav")
     try:
-        settings = {"RCLONE_CONFIG": str(server.configuration)}
+        settings = {"RCLONE_CONFIG": server.environment["RCLONE_CONFIG"]}
         program = program_at(tmp_path / "home", "rclone:nas:far", **settings)
         fill(program, source)
         restore = start_slowly(program, tmp_path / "out")

@@ -5,6 +5,7 @@ import pytest
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.errors import AccessDenied, SafetyStop, StorageUnreachable
 from chunkvault.format.names import VOLUME_FOLDERS
+from chunkvault.repository import cached
 from tests.support.builders import (
     back_up,
     create_small,
@@ -168,6 +169,56 @@ def test_a_store_that_comes_back_empty_ends_the_backup(store, source):
     # What other connections had under way may have arrived, and nothing else.
     assert len(left) < CONNECTIONS
     assert not any(name.startswith(("snapshots/", "index/")) for name in left)
+
+
+class Unmounted(MemoryBackend):
+    """Its disk goes away under it when the first volume comes, without a sound."""
+
+    def put(self, name, data):
+        if name.startswith("chunks/") and self.is_there("config"):
+            for info in list(self.list("")):
+                self.delete(info.name)
+        super().put(name, data)
+
+    def is_there(self, name):
+        return any(info.name == name for info in self.list(name))
+
+
+def test_a_store_that_is_emptied_without_an_outage_gets_no_snapshot(source):
+    backend = Unmounted(objects_of(create_small().backend))
+    with pytest.raises(SafetyStop, match="gone from the storage") as caught:
+        back_up(open_small(backend), source)
+    assert caught.value.exit_code == 24
+    assert not list(backend.list("snapshots/"))
+
+
+class Flipping(MemoryBackend):
+    """What is read in parts comes with a flipped bit, each part the first time."""
+
+    def __init__(self, objects):
+        super().__init__(objects)
+        self._seen = set()
+
+    def get(self, name, offset=0, length=None):
+        data = super().get(name, offset, length)
+        part = (name, offset, length)
+        if length is None or not data or part in self._seen:
+            return data
+        self._seen.add(part)
+        return bytes([data[0] ^ 1]) + data[1:]
+
+
+def test_what_was_changed_on_its_way_into_the_cache_is_fetched_again(source, tmp_path):
+    memory = create_small().backend
+    back_up(open_small(memory), source)
+    backend = Flipping(objects_of(memory))
+    for number in range(2):
+        repository = open_small(cached(backend, bytes(tmp_path / "cache")))
+        [snapshot] = snapshots_of(repository)
+        summary = restore_all(repository, snapshot, tmp_path / f"out{number}")
+        assert summary.failed == 0
+        assert read_tree(tmp_path / f"out{number}") == read_tree(source)
+        assert not repository.problems
 
 
 def test_an_empty_store_is_not_a_repository(store, source):

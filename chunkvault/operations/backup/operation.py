@@ -34,6 +34,7 @@ def backup(
     Raises:
         ChunkvaultError: nothing could be read; no snapshot was made.
         BackendError: storing failed for good; no snapshot was made.
+        SafetyStop: the repository has gone from the storage meanwhile.
     """
     paths = _recorded_paths(options)
     parent = Catalog(repository).parent_for(options.host, paths)
@@ -52,6 +53,8 @@ def backup(
         reporter.end()
     if options.dry_run:
         return _summary(None, counts, sink.totals)
+    if sink.totals.stored_bytes:  # and so some time has gone by
+        repository.require_store()
     snapshot = _snapshot(options, paths, parent, tree, counts)
     stored = repository.save_snapshot(snapshot, tops.ids())
     return _summary(stored, counts, sink.totals)

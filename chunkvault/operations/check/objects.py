@@ -129,7 +129,9 @@ def _check_volumes(
         count += 1
         name = names.volume_name(volume.kind, volume.volume_id)
         size = sizes.get(name)
-        if size is None:
+        if size is None and _is_there(repository, name):
+            ledger.notes.append(f"volume {name} is there, but was not listed")
+        elif size is None:
             missing.add(volume.volume_id)
             ledger.damaged(name, f"volume {name} is missing")
         elif size != volume.size:
@@ -137,6 +139,15 @@ def _check_volumes(
             what = f"has {size} bytes instead of {volume.size}"
             ledger.damaged(name, f"volume {name} {what}")
     return count, frozenset(missing), frozenset(resized)
+
+
+def _is_there(repository: Repository, name: str) -> bool:
+    """Ask for it by name: a listing may have left something out."""
+    try:
+        repository.backend.get(name, 0, 1)
+    except ObjectNotFound:
+        return False
+    return True
 
 
 def _note_others(

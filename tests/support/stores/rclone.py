@@ -19,7 +19,7 @@ from chunkvault.backends.rclone import RcloneBackend, open_location
 from tests.support.stores.ports import free_port, wait_for_port
 from tests.support.stores.shared import run_folder, serve_until_unused, shared_server
 
-__all__ = ["Rclone", "shared_rclone"]
+__all__ = ["OwnWebdav", "Rclone", "shared_rclone"]
 
 USER, PASSWORD = "someone", "test-password"
 
@@ -56,6 +56,48 @@ class Rclone:
         return open_location(self.location(remote, path), options)
 
 
+class OwnWebdav:
+    """A server of WebDAV for one test, which may be killed, and the remote ``nas:``.
+
+    Attributes:
+        files: the folder that it shows.
+        port: where it listens.
+        environment: with the configuration that leads to it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
+        self.files = folder / "files"
+        self.files.mkdir()
+        self.port = free_port()
+        self._configuration = folder / "rclone.conf"
+        self.environment = {
+            **os.environ,
+            "RCLONE_CONFIG": str(self._configuration),
+        }
+        self.lead_to(self.port)
+        self.start()
+
+    def lead_to(self, port: int) -> None:
+        """Have the remote lead to a port, perhaps a proxy's."""
+        self._configuration.write_text(
+            f"[nas]\ntype = webdav\nvendor = other\nurl = http://127.0.0.1:{port}"
+        )
+
+    def start(self) -> None:
+        """Start it, for the first time or again."""
+        self._process = _serve(
+            *("rclone", "serve", "webdav", "--addr", f"127.0.0.1:{self.port}"),
+            *("--dir-cache-time", "0s", str(self.files)),
+        )
+        wait_for_port(self.port)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
+
 class _Processes:
     """The servers."""
 
@@ -68,13 +110,18 @@ class _Processes:
         files = self._folder / "files"
         files.mkdir()
         webdav, ftp = free_port(), free_port()
-        self._serve(
-            *("rclone", "serve", "webdav", "--addr", f"127.0.0.1:{webdav}"),
-            *("--user", USER, "--pass", PASSWORD, "--dir-cache-time", "0s", str(files)),
+        self._servers.append(
+            _serve(
+                *("rclone", "serve", "webdav", "--addr", f"127.0.0.1:{webdav}"),
+                *("--user", USER, "--pass", PASSWORD),
+                *("--dir-cache-time", "0s", str(files)),
+            )
         )
-        self._serve(
-            *(sys.executable, "-m", "pyftpdlib", "-i", "127.0.0.1", "-p", str(ftp)),
-            *("-w", "-d", str(files), "-u", USER, "-P", PASSWORD),
+        self._servers.append(
+            _serve(
+                *(sys.executable, "-m", "pyftpdlib", "-i", "127.0.0.1"),
+                *("-p", str(ftp), "-w", "-d", str(files), "-u", USER, "-P", PASSWORD),
+            )
         )
         obscured = subprocess.run(
             ["rclone", "obscure", PASSWORD], check=True, capture_output=True, text=True
@@ -102,16 +149,15 @@ class _Processes:
             server.terminate()
             server.wait()
 
-    def _serve(self, *command: str) -> None:
-        self._servers.append(
-            subprocess.Popen(
-                ["setpriv", "--pdeathsig", "TERM", *command],
-                env={**os.environ, "RCLONE_CONFIG": "/dev/null"},
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-            )
-        )
+
+def _serve(*command: str) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        ["setpriv", "--pdeathsig", "TERM", *command],
+        env={**os.environ, "RCLONE_CONFIG": "/dev/null"},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 @contextmanager

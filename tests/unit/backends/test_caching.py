@@ -7,6 +7,7 @@ import stat
 import pytest
 
 from chunkvault.backends import cache_folder
+from chunkvault.backends.base import forget_kept
 from chunkvault.backends.caching import CachingBackend
 from chunkvault.backends.counting import CountingBackend
 from chunkvault.backends.memory import MemoryBackend
@@ -26,7 +27,9 @@ class Setup:
         self.counted = CountingBackend(self.memory)
         self.checks = 0
 
-    def open(self, *, max_object_bytes=1000, max_total_bytes=100_000):
+    def open(
+        self, *, max_object_bytes=1000, max_total_bytes=100_000, max_whole_bytes=None
+    ):
         return CachingBackend(
             self.counted,
             os.fsencode(self.folder),
@@ -34,6 +37,7 @@ class Setup:
             is_intact=self.is_intact,
             max_object_bytes=max_object_bytes,
             max_total_bytes=max_total_bytes,
+            max_whole_bytes=max_whole_bytes,
         )
 
     def is_intact(self, name, data):
@@ -126,6 +130,19 @@ def test_damage_in_the_cache_is_fetched_again(filled):
     assert backend.get("index/a", 3, 4) == content_of("index/a")[3:7]
     assert filled.gets() == 1
     assert filled.file("index/a").read_bytes() == content_of("index/a")
+
+
+def test_a_range_that_was_changed_on_its_way_can_be_fetched_again(setup):
+    setup.memory.put("index/a", b"changed on its way")
+    setup.open(max_whole_bytes=10).get("index/a", 3, 4)
+    setup.memory.delete("index/a")
+    setup.memory.put("index/a", content_of("index/a"))
+    backend = setup.open(max_whole_bytes=10)
+    assert backend.get("index/a", 3, 4) == b"nged"  # nobody has looked at it
+    forget_kept(backend, "index/a", 3, 4)
+    for _ in range(2):
+        assert backend.get("index/a", 3, 4) == content_of("index/a")[3:7]
+    assert setup.gets() == 2
 
 
 def test_a_kept_object_is_checked_once_in_a_process(filled):

@@ -89,6 +89,24 @@ def test_closing_ends_rclone(rclone, tmp_path):
         os.kill(child, 0)
 
 
+def test_what_was_logged_of_another_object_is_no_reason(backend):
+    backend.put("object", b"content")
+    backend._process._lines.append({"object": "another", "msg": "quota exceeded"})
+    assert backend._process.reason("object") == ""
+    assert backend._process.reason("") == "quota exceeded"
+
+
+def test_an_empty_listing_is_asked_for_twice(backend):
+    backend.put("volumes/first", b"content")
+    requests = backend._options.traffic.requests
+    requests.clear()
+    assert list(backend.list("volumes/"))
+    assert requests == {"list": 1}
+    requests.clear()
+    assert not list(backend.list("nothing/"))
+    assert requests == {"list": 2}
+
+
 def test_requests_for_a_verb_are_few(backend):
     backend.put("volumes/first", b"content")
     requests = backend._options.traffic.requests
@@ -138,6 +156,12 @@ def test_a_name_that_rclone_would_move_is_refused(backend):
         ("Unauthorized: 401 Unauthorized", AccessDenied),
         ("open /x: permission denied", AccessDenied),
         ("dial tcp 127.0.0.1:1: connect: connection refused", StorageUnreachable),
+        ('Put "http://nas/x/config": 429 Too Many Requests', StorageUnreachable),
+        ("read x/config: connection reset by peer", StorageUnreachable),
+        ('Get "http://nas/chunks/50/507": unexpected EOF', StorageUnreachable),
+        ('Get "http://nas/chunks/40/401": unexpected EOF', StorageUnreachable),
+        ("lookup my.invalid: no such host", StorageUnreachable),
+        ('unknown command "serve" for "rclone"', BackendError),
         ("", StorageUnreachable),
         ('unknown type "nothing"', BackendError),
     ],

@@ -268,6 +268,41 @@ def test_a_store_that_comes_back_empty_is_not_filled():
     assert caught.value.exit_code == 24
 
 
+def test_what_arrives_in_an_empty_store_does_not_stand_for_what_was_there():
+    store = Store(config=b"1")
+    store.backend.put("volumes/before", b"2")
+    store.backend.get("config")
+    store.memory.delete("config")
+    store.memory.delete("volumes/before")
+    store.backend.put("volumes/under-way", b"3")
+    store.faults.fail_next("put", AWAY)
+    with pytest.raises(SafetyStop):
+        store.backend.put("volumes/a", b"4")
+
+
+def test_while_nothing_was_read_what_was_put_is_looked_for():
+    store = Store()
+    store.backend.put("keys/a", b"1")
+    store.memory.delete("keys/a")
+    store.faults.fail_next("put", AWAY)
+    with pytest.raises(SafetyStop):
+        store.backend.put("config", b"2")
+
+
+@pytest.mark.parametrize("every", [2, 3, 4, 5, 9])
+def test_requests_that_fail_in_step_with_the_attempts_do_not_fail_for_ever(every):
+    for first in range(every):
+        store = Store(config=b"1", keys=b"2")
+        store.backend.get("config")
+        store.backend.get("keys")
+        for number in range(3 + first, 200, every):
+            store.faults.fail_call(number, AWAY, is_done=True)
+        for number in range(5):
+            store.backend.put(f"volumes/{number}", b"3")
+            assert store.backend.get(f"volumes/{number}") == b"3"
+        assert max(store.clock.waits, default=0) <= 8  # the fourth attempt at most
+
+
 def test_a_store_that_is_empty_after_a_long_silence_is_not_filled():
     store = Store(config=b"1")
     store.backend.get("config")
