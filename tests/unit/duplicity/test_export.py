@@ -33,6 +33,7 @@ from tests.support.builders import (
     write_tree,
 )
 from tests.support.exported import cheap_gpg, export_to, files_in, members_of
+from tests.support.gpg_homes import gpg_home, run_gpg
 from tests.support.real_duplicity import new_key
 
 
@@ -631,10 +632,8 @@ def test_archive_for_a_key_that_is_elsewhere_is_continued_by_its_marker(
 ):
     repository = history(source, 2)
     first = tuple(snapshots_of(repository)[:1])
-    public = tmp_path / "public"
-    public.mkdir(mode=0o700)
-    with new_key() as (home, key):
-        import_public_key(home, public, key)
+    with new_key() as (home, key), gpg_home() as public:
+        run_gpg(public, "--import", stdin=run_gpg(str(home), "--export", key))
         gpg = cheap_gpg(
             None, s2k_count=None, recipients=(key,), home=os.fsencode(public)
         )
@@ -646,17 +645,6 @@ def test_archive_for_a_key_that_is_elsewhere_is_continued_by_its_marker(
             path.unlink()
         export_to(place, repository, gpg)
         assert shape(place) == [2]
-
-
-def import_public_key(home, public, key):
-    import subprocess
-
-    gpg = ["gpg", "--batch", "--homedir"]
-    exported = subprocess.run(
-        [*gpg, str(home), "--export", key], check=True, capture_output=True
-    )
-    command = [*gpg, str(public), "--import"]
-    subprocess.run(command, input=exported.stdout, check=True, capture_output=True)
 
 
 def write_many(folder, seed):
