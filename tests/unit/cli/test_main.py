@@ -304,12 +304,13 @@ def test_reader_of_the_entries_that_goes_away_costs_no_file(tmp_path):
     assert program.run("snapshots").stdout == "no snapshots\n"
 
 
-def test_reader_of_the_help_may_go_away():
+@pytest.mark.parametrize("words", [("--help",), ("ls", "--help")])
+def test_reader_of_the_help_may_go_away(words):
     read_end, write_end = os.pipe()
     os.close(read_end)
     with open(write_end, "wb") as closed:
         done = subprocess.run(
-            [sys.executable, "-m", "chunkvault", "--help"],
+            [sys.executable, "-m", "chunkvault", *words],
             stdout=closed,
             stderr=subprocess.PIPE,
             text=True,
@@ -331,10 +332,11 @@ def test_core_dumps_are_off_and_files_at_the_limit():
     assert done.stdout == "(0, 0) 1\n"
 
 
-def test_output_that_cannot_be_written_is_a_failure():
+@pytest.mark.parametrize("words", [("--help",), ("ls", "--help")])
+def test_output_that_cannot_be_written_is_a_failure(words):
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "chunkvault", "--help"],
+            [sys.executable, "-m", "chunkvault", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,
