@@ -1,8 +1,6 @@
 """Archives that are signed, are not, or only look like it: what the command does."""
 
 import os
-import subprocess
-import sys
 
 import pytest
 
@@ -53,18 +51,7 @@ def run(tmp_path, archive):
         program.environment.pop("PASSPHRASE", None)
         if secret is not None:
             program.environment["PASSPHRASE"] = secret
-        # Nobody is asked at the terminal of whoever runs the tests.
-        command = [sys.executable, "-m", "chunkvault", "import", "duplicity"]
-        done = subprocess.run(
-            [*command, str(archive), *words],
-            env=program.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
+        done = program.run("import", "duplicity", archive, *words)
         return done.returncode, done.stderr, len(program.json("snapshots"))
 
     return run
