@@ -7,12 +7,15 @@ words before the name are parsed together with those after it.
 
 import argparse
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from chunkvault import __version__
 from chunkvault.cli.commands import COMMANDS, Command, load_command
 from chunkvault.cli.settings import GLOBAL_VALUE_OPTIONS, add_global_arguments
 from chunkvault.errors import UsageError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["PROGRAM", "build_parser", "overview", "parse_command", "split_command"]
 
@@ -42,6 +45,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(message, hint=f"'{self.prog} --help' shows what there is")
+
+    def print_help(self, file: "SupportsWrite[str] | None" = None) -> None:
+        # That of argparse keeps to itself that nothing could be written.
+        print(self.format_help(), end="", file=file)
 
 
 def split_command(words: Sequence[str]) -> tuple[str | None, list[str]]:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import select
 import signal
 import sys
@@ -16,6 +17,7 @@ _NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
 _EXIT_NO_SPACE = 22
 _EXIT_READER_GONE = 128 + signal.SIGPIPE
 _DEBUG_HINT = "CHUNKVAULT_DEBUG=1 shows where it happened; please report it"
+_FOLDER_GONE_HINT = "go to one that exists, or write paths with a / in front"
 _OS_HINTS = {
     errno.ENOSPC: "free some space and run the command again",
     errno.EDQUOT: "free some space and run the command again",
@@ -51,6 +53,8 @@ def describe_failure(error: BaseException) -> Failure:
             return Failure(error.exit_code, str(error), error.hint)
         case BrokenPipeError() if is_reader_gone():
             return Failure(_EXIT_READER_GONE, "")
+        case FileNotFoundError(filename=None) if _is_folder_gone():
+            return Failure(1, "the current folder was deleted", _FOLDER_GONE_HINT)
         case MemoryError():
             what = str(error) or "out of memory"
             return Failure(1, what, "free some memory, or use fewer --workers")
@@ -94,3 +98,12 @@ def _describe_os_error(error: OSError) -> str:
     if error.filename is None:
         return reason
     return f"{printable(error.filename)}: {reason}"
+
+
+def _is_folder_gone() -> bool:
+    """Whether the folder that relative paths count from is no more."""
+    try:
+        os.getcwd()
+    except OSError:
+        return True
+    return False

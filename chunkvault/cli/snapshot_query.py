@@ -20,6 +20,7 @@ __all__ = [
     "add_choice_arguments",
     "add_filter_arguments",
     "add_several_arguments",
+    "find_named_snapshots",
     "find_several_snapshots",
     "find_snapshot",
     "find_snapshots",
@@ -149,6 +150,23 @@ def find_snapshots(
 
     catalog = Catalog(repository)
     found = catalog.all(read_query(arguments, context))
+    _tell_damaged(catalog.damaged)
+    return found
+
+
+def find_named_snapshots(
+    repository: "Repository", *words: str
+) -> "list[StoredSnapshot]":
+    """The snapshot that each word means: an id, ``latest``, ``latest~2``.
+
+    Raises:
+        SnapshotNotFound: one means none.
+        UsageError: one makes no sense.
+    """
+    from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
+
+    catalog = Catalog(repository)
+    found = [catalog.find(SnapshotQuery(snapshot=word)) for word in words]
     _tell_damaged(catalog.damaged)
     return found
 

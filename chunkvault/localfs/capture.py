@@ -120,9 +120,6 @@ def make_node(  # noqa: PLR0913 - what the status of a file does not tell
     kind = _KINDS[mode & _TYPE_BITS]
     uid = status.st_uid
     gid = status.st_gid
-    mtime_ns = status.st_mtime_ns
-    if not FIRST_TIME_NS <= mtime_ns <= LAST_TIME_NS:
-        mtime_ns = LAST_TIME_NS if mtime_ns > 0 else FIRST_TIME_NS
     if size is None:
         size = status.st_size if kind == NodeKind.FILE else 0
     return new_node(
@@ -134,7 +131,7 @@ def make_node(  # noqa: PLR0913 - what the status of a file does not tell
             gid,
             owners.user(uid),
             owners.group(gid),
-            mtime_ns,
+            _storable(status.st_mtime_ns),
             status.st_ctime_ns,
             status.st_ino,
             status.st_dev,
@@ -160,7 +157,7 @@ def is_unchanged(node: Node, status: os.stat_result) -> bool:
     """
     return (
         node.ctime_ns == status.st_ctime_ns
-        and node.mtime_ns == status.st_mtime_ns
+        and node.mtime_ns == _storable(status.st_mtime_ns)
         and node.inode == status.st_ino
         and node.kind == _KINDS.get(status.st_mode & _TYPE_BITS)
         and (node.kind != NodeKind.FILE or node.size == status.st_size)
@@ -220,6 +217,13 @@ def read_xattrs_at(directory: int, name: bytes) -> tuple[tuple[bytes, bytes], ..
         if os.access("/proc/self/fd", os.F_OK):
             raise
         return ()
+
+
+def _storable(time_ns: int) -> int:
+    """The time, or the nearest one that the format has."""
+    if FIRST_TIME_NS <= time_ns <= LAST_TIME_NS:
+        return time_ns
+    return LAST_TIME_NS if time_ns > 0 else FIRST_TIME_NS
 
 
 def _read_xattrs(

@@ -7,13 +7,14 @@ the way down and are not opened, so the cost is that of what changed.
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from chunkvault.errors import PathNotInSnapshot
+from chunkvault.errors import DamageError, PathNotInSnapshot
 from chunkvault.format.node import Node
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.comparison import same_content, same_metadata
 from chunkvault.snapshots.paths import outermost, split_path
+from chunkvault.snapshots.placement import DamagedPath
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["Change", "Difference", "diff"]
@@ -53,29 +54,40 @@ def diff(
     old: StoredSnapshot,
     new: StoredSnapshot,
     path: bytes | None = None,
+    on_damage: DamagedPath | None = None,
 ) -> Iterator[Difference]:
     """The differences at and below ``path``, or all, in the order of a walk.
 
     Of a directory that came or went, everything in it is named as well. One that only
     leads to what a snapshot is of is not named for a new time or mode: nobody asked
-    for it to be kept.
+    for it to be kept. Of names that damage may hide in one snapshot nothing is said.
+
+    Args:
+        repository: where both are.
+        old: a snapshot.
+        new: another one.
+        path: what of them.
+        on_damage: told of directories that lack entries in one of them; the
+            comparison goes on.
 
     Raises:
         PathNotInSnapshot: neither snapshot holds ``path``; raised at once.
-        DamageError: a tree cannot be read.
+        DamageError: the way to the path cannot be read, or what is there cannot
+            and nobody is told.
     """
     reader = TreeReader(repository.reader)
     ways = frozenset((*_ways(old.snapshot.paths), *_ways(new.snapshot.paths)))
+    comparison = _Comparison(reader, ways, on_damage)
     names = split_path(path or b"/")
     roots = old.snapshot.tree, new.snapshot.tree
     if not names:
-        return _differences(reader, ways, b"", _side_by_side(reader, *roots))
+        return comparison.walk(b"", comparison.side_by_side(b"", *roots))
     clean = b"".join(b"/" + name for name in names)
     pair = names[-1], reader.lookup(roots[0], clean), reader.lookup(roots[1], clean)
     if pair[1:] == (None, None):
         shown = clean.decode(errors="backslashreplace")
         raise PathNotInSnapshot(f"neither snapshot holds {shown}")
-    return _differences(reader, ways, clean.rpartition(b"/")[0], iter([pair]))
+    return comparison.walk(clean.rpartition(b"/")[0], iter([pair]))
 
 
 def _ways(paths: Sequence[bytes]) -> Iterator[bytes]:
@@ -84,27 +96,6 @@ def _ways(paths: Sequence[bytes]) -> Iterator[bytes]:
         names = split_path(path)
         for depth in range(1, len(names)):
             yield b"".join(b"/" + name for name in names[:depth])
-
-
-def _differences(
-    reader: TreeReader, ways: frozenset[bytes], prefix: bytes, pairs: Iterator[_Pair]
-) -> Iterator[Difference]:
-    # Levels on a list of our own: trees may be deeper than the interpreter's stack.
-    levels = [(prefix, pairs)]
-    while levels:
-        prefix, pairs = levels[-1]
-        pair = next(pairs, None)
-        if pair is None:
-            levels.pop()
-            continue
-        name, old, new = pair
-        path = prefix + b"/" + name
-        change = _change(old, new)
-        if change and not (change == Change.METADATA and path in ways):
-            yield Difference(path, change, old, new)
-        trees = (old and old.subtree), (new and new.subtree)
-        if trees[0] != trees[1]:
-            levels.append((path, _side_by_side(reader, *trees)))
 
 
 def _change(old: Node | None, new: Node | None) -> str | None:
@@ -117,22 +108,103 @@ def _change(old: Node | None, new: Node | None) -> str | None:
     return None if same_metadata(old, new) else Change.METADATA
 
 
-def _side_by_side(
-    reader: TreeReader, old_tree: BlobId | None, new_tree: BlobId | None
-) -> Iterator[_Pair]:
-    """The nodes of two directories by name; a missing directory is an empty one."""
-    if old_tree == new_tree:
-        return
-    olds = iter(()) if old_tree is None else reader.entries(old_tree)
-    news = iter(()) if new_tree is None else reader.entries(new_tree)
-    old, new = next(olds, None), next(news, None)
-    while old is not None or new is not None:
-        if old is not None and (new is None or old.name < new.name):
-            yield old.name, old, None
-            old = next(olds, None)
-        elif new is not None and (old is None or new.name < old.name):
-            yield new.name, None, new
-            new = next(news, None)
-        elif old is not None:
-            yield old.name, old, new
-            old, new = next(olds, None), next(news, None)
+class _Comparison:
+    """Goes through two trees side by side.
+
+    Args:
+        reader: of both.
+        ways: directories of which nobody wants to know their new time or mode.
+        on_damage: told of directories that lack entries; None to raise it.
+    """
+
+    def __init__(
+        self,
+        reader: TreeReader,
+        ways: frozenset[bytes],
+        on_damage: DamagedPath | None,
+    ) -> None:
+        self._reader = reader
+        self._ways = ways
+        self._on_damage = on_damage
+
+    def walk(self, prefix: bytes, pairs: Iterator[_Pair]) -> Iterator[Difference]:
+        """What differs of these pairs, which stand in ``prefix``, and below them."""
+        # Levels on a list of our own: trees may be deeper than the interpreter's stack.
+        levels = [(prefix, pairs)]
+        while levels:
+            prefix, pairs = levels[-1]
+            pair = next(pairs, None)
+            if pair is None:
+                levels.pop()
+                continue
+            name, old, new = pair
+            path = prefix + b"/" + name
+            change = _change(old, new)
+            if change and not (change == Change.METADATA and path in self._ways):
+                yield Difference(path, change, old, new)
+            trees = (old and old.subtree), (new and new.subtree)
+            if trees[0] != trees[1]:
+                levels.append((path, self.side_by_side(path, *trees)))
+
+    def side_by_side(
+        self, path: bytes, old_tree: BlobId | None, new_tree: BlobId | None
+    ) -> Iterator[_Pair]:
+        """The nodes of two directories by name; a missing directory is an empty one.
+
+        What one of them has where the other has a gap is left out: nobody knows
+        whether it came, went or stayed.
+        """
+        if old_tree == new_tree:
+            return
+        old = _Side(self._reader, path, old_tree, self._on_damage)
+        new = _Side(self._reader, path, new_tree, self._on_damage)
+        while nodes := [side.node for side in (old, new) if side.node is not None]:
+            name = min(node.name for node in nodes)
+            is_known = not (old.may_lack(name) or new.may_lack(name))
+            pair = name, old.take(name), new.take(name)
+            if is_known:
+                yield pair
+
+
+class _Side:
+    """One of two directories: its nodes in order, and where some are missing.
+
+    Attributes:
+        node: the next one; None behind the last.
+    """
+
+    def __init__(
+        self,
+        reader: TreeReader,
+        path: bytes,
+        tree: BlobId | None,
+        on_damage: DamagedPath | None,
+    ) -> None:
+        self.node: Node | None = None
+        self._is_behind_gap = False
+        self._on_damage = on_damage
+        tell = None if on_damage is None else self._tell
+        self._nodes = iter(()) if tree is None else reader.entries_at(path, tree, tell)
+        self._advance()
+
+    def may_lack(self, name: bytes) -> bool:
+        """Whether damage may hide this name, which is not behind the next node's."""
+        is_here = self.node is not None and self.node.name == name
+        return self._is_behind_gap and not is_here
+
+    def take(self, name: bytes) -> Node | None:
+        """The next node, and go on, if this is its name."""
+        node = self.node
+        if node is None or node.name != name:
+            return None
+        self._advance()
+        return node
+
+    def _advance(self) -> None:
+        self._is_behind_gap = False
+        self.node = next(self._nodes, None)
+
+    def _tell(self, path: bytes, error: DamageError) -> None:
+        self._is_behind_gap = True
+        if self._on_damage is not None:
+            self._on_damage(path, error)

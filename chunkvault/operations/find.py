@@ -19,6 +19,7 @@ from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.comparison import own_version
+from chunkvault.snapshots.placement import DamagedPath
 from chunkvault.snapshots.tree_reader import TreeReader
 
 __all__ = ["Match", "find"]
@@ -42,7 +43,10 @@ class Match(NamedTuple):
 
 
 def find(
-    repository: Repository, snapshots: Iterable[StoredSnapshot], pattern: bytes
+    repository: Repository,
+    snapshots: Iterable[StoredSnapshot],
+    pattern: bytes,
+    on_damage: DamagedPath | None = None,
 ) -> Iterator[Match]:
     """The paths that fit ``pattern``, in the order of a walk.
 
@@ -53,14 +57,22 @@ def find(
     with the whole path, and its ``*`` also stands for slashes; any other is
     compared with the last name only. Upper and lower case differ.
 
+    Args:
+        repository: where the snapshots are.
+        snapshots: of which.
+        pattern: what to look for.
+        on_damage: told of directories that lack entries, for each snapshot that has
+            them so; the search goes on.
+
     Raises:
-        DamageError: a tree cannot be read.
+        DamageError: a tree cannot be read, and nobody is told.
     """
     newest_first = sorted(
         snapshots, key=lambda kept: kept.snapshot.time_ns, reverse=True
     )
     fits = _compile(pattern)
-    for path, group in _walk(TreeReader(repository.reader), newest_first):
+    search = _Search(TreeReader(repository.reader), on_damage)
+    for path, group in search.walk([kept.snapshot.tree for kept in newest_first]):
         if fits(path):
             for node, holders in _versions(group):
                 yield Match(path, node, tuple(newest_first[one] for one in holders))
@@ -75,25 +87,6 @@ def _compile(pattern: bytes) -> Callable[[bytes], bool]:
     return lambda path: matches(path, path.rindex(b"/") + 1) is not None
 
 
-def _walk(
-    reader: TreeReader, snapshots: Sequence[StoredSnapshot]
-) -> Iterator[tuple[bytes, list[_Entry]]]:
-    """Each path of any snapshot, with its entries in all of them."""
-    roots = [(kept.snapshot.tree, (number,)) for number, kept in enumerate(snapshots)]
-    levels = [(b"", _side_by_side(reader, roots))]
-    while levels:
-        prefix, entries = levels[-1]
-        group = next(entries, None)
-        if group is None:
-            levels.pop()
-            continue
-        path = prefix + b"/" + group[0][0]
-        yield path, group
-        below = [(node.subtree, who) for _, _, node, who in group if node.subtree]
-        if below:
-            levels.append((path, _side_by_side(reader, below)))
-
-
 def _versions(group: Iterable[_Entry]) -> Iterator[tuple[Node, list[int]]]:
     """The distinct nodes of one path, and the numbers of who has which."""
     found: dict[tuple[object, ...], tuple[Node, list[int]]] = {}
@@ -103,20 +96,42 @@ def _versions(group: Iterable[_Entry]) -> Iterator[tuple[Node, list[int]]]:
         yield node, sorted(numbers)
 
 
-def _side_by_side(
-    reader: TreeReader, trees: Iterable[tuple[BlobId, _Holders]]
-) -> Iterator[list[_Entry]]:
-    """The entries of several directories in name order, those of one name together."""
-    merged: dict[BlobId, _Holders] = {}
-    for tree, holders in trees:
-        merged[tree] = merged.get(tree, ()) + holders
-    streams = [_tagged(reader, tree, holders) for tree, holders in merged.items()]
-    ordered = heapq.merge(*streams, key=itemgetter(0))
-    for _, group in groupby(ordered, key=itemgetter(0)):
-        yield list(group)
+class _Search:
+    """Goes through several trees side by side."""
 
+    def __init__(self, reader: TreeReader, on_damage: DamagedPath | None) -> None:
+        self._reader = reader
+        self._on_damage = on_damage
 
-def _tagged(reader: TreeReader, tree: BlobId, holders: _Holders) -> Iterator[_Entry]:
-    newest = min(holders)
-    for node in reader.entries(tree):
-        yield node.name, newest, node, holders
+    def walk(self, roots: Sequence[BlobId]) -> Iterator[tuple[bytes, list[_Entry]]]:
+        """Each path below any root, with its entries below all of them."""
+        trees = [(root, (number,)) for number, root in enumerate(roots)]
+        levels = [(b"", self._side_by_side(b"", trees))]
+        while levels:
+            prefix, entries = levels[-1]
+            group = next(entries, None)
+            if group is None:
+                levels.pop()
+                continue
+            path = prefix + b"/" + group[0][0]
+            yield path, group
+            below = [(node.subtree, who) for _, _, node, who in group if node.subtree]
+            if below:
+                levels.append((path, self._side_by_side(path, below)))
+
+    def _side_by_side(
+        self, path: bytes, trees: Iterable[tuple[BlobId, _Holders]]
+    ) -> Iterator[list[_Entry]]:
+        """The entries of directories in name order, those of one name together."""
+        merged: dict[BlobId, _Holders] = {}
+        for tree, holders in trees:
+            merged[tree] = merged.get(tree, ()) + holders
+        streams = [self._tagged(path, tree, who) for tree, who in merged.items()]
+        ordered = heapq.merge(*streams, key=itemgetter(0))
+        for _, group in groupby(ordered, key=itemgetter(0)):
+            yield list(group)
+
+    def _tagged(self, path: bytes, tree: BlobId, holders: _Holders) -> Iterator[_Entry]:
+        newest = min(holders)
+        for node in self._reader.entries_at(path, tree, self._on_damage):
+            yield node.name, newest, node, holders

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 
 from chunkvault.errors import PathNotInSnapshot
 from chunkvault.format.node import Node
@@ -89,13 +88,5 @@ def _entries(
         elif recursive:
             yield from reader.walk(tree, path, on_damage)
         else:
-            for child in _children(reader, path, tree, on_damage):
+            for child in reader.entries_at(path, tree, on_damage):
                 yield path + b"/" + child.name, child
-
-
-def _children(
-    reader: TreeReader, path: bytes, tree: BlobId, on_damage: DamagedPath | None
-) -> Iterator[Node]:
-    if on_damage is None:
-        return reader.entries(tree)
-    return reader.entries_past(tree, partial(on_damage, path))

@@ -17,6 +17,7 @@ from chunkvault.repository.beside import BesideBlobs
 from chunkvault.repository.directories import list_volumes, read_directory
 from chunkvault.repository.locations import (
     BlobLocation,
+    distinct,
     frame_locations,
     place_blob,
 )
@@ -161,27 +162,21 @@ class BlobIndex:
         return next(self._find_all(prefix), None)
 
     def candidates(self, prefix: bytes, kind: int = 0) -> Iterator[BlobLocation]:
-        """Every place where the blob is: it may have been stored more than once."""
-        found_any = False
+        """Every place where the blob is, once: it may have been stored more often."""
+        return distinct(self._places(prefix, kind))
+
+    def _places(self, prefix: bytes, kind: int) -> Iterator[BlobLocation]:
+        """The nearest first; who found nothing intact asks for more, at more cost."""
         hint = self._hints.get(prefix)
         if hint is not None and hint.frame.volume.volume_id not in self._missing:
-            found_any = True
             yield hint
-        for location in self._find_all(prefix, kind):
-            found_any = True
-            yield location
+        yield from self._find_all(prefix, kind)
         if not self._is_listed:
             self.refresh()
-            for location in self._find_all(prefix, kind):
-                found_any = True
-                yield location
-        if self._has_read_directories:
-            return
-        self.adopt_unlisted()
-        if not found_any:
             yield from self._find_all(prefix, kind)
-        elif prefix in self._loose:
-            yield self._loose[prefix]
+        if not self._has_read_directories:
+            self.adopt_unlisted()
+            yield from self._find_all(prefix, kind)
 
     def is_stored(self, prefix: bytes) -> bool:
         """Whether a new blob of this id need not be stored: its volume is there.

@@ -1,5 +1,6 @@
 """Where blobs are: a frame of a volume, and a place in the frame's content."""
 
+from collections.abc import Iterable, Iterator
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -8,7 +9,13 @@ from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.names import volume_name
 from chunkvault.format.volume import HEADER_BYTES
 
-__all__ = ["BlobLocation", "FrameLocation", "frame_locations", "place_blob"]
+__all__ = [
+    "BlobLocation",
+    "FrameLocation",
+    "distinct",
+    "frame_locations",
+    "place_blob",
+]
 
 
 class FrameLocation(NamedTuple):
@@ -61,3 +68,14 @@ def place_blob(frames: list[FrameLocation], blob: BlobRecord) -> BlobLocation:
     """The location of a blob that a volume's directory lists."""
     frame = frames[blob.frame]
     return BlobLocation(frame, blob.offset, blob.length, blob.plain_length, blob.base)
+
+
+def distinct(locations: Iterable[BlobLocation]) -> Iterator[BlobLocation]:
+    """Each place once, as it comes: several records may tell of the same one."""
+    seen = set()
+    for location in locations:
+        frame, *place = location
+        key = (frame.volume.volume_id, frame.number, *place)
+        if key not in seen:
+            seen.add(key)
+            yield location

@@ -47,7 +47,7 @@ class SnapshotQuery:
 
 
 class Catalog:
-    """The snapshots of a repository. Not for several threads.
+    """The snapshots of a repository, listed at the first question. One thread only.
 
     Attributes:
         damaged: the snapshot objects met so far that cannot be read. They are
@@ -57,6 +57,7 @@ class Catalog:
     def __init__(self, repository: Repository) -> None:
         self.damaged: list[DamageError] = []
         self._repository = repository
+        self._listed: list[SnapshotName] | None = None
 
     def all(self, query: SnapshotQuery | None = None) -> list[StoredSnapshot]:
         """Every snapshot that fits, oldest first; `SnapshotQuery.snapshot` is ignored.
@@ -64,7 +65,7 @@ class Catalog:
         Damaged ones are left out and collected in `damaged`.
         """
         query = query or SnapshotQuery()
-        names = _not_after(self._repository.list_snapshots(), query.at_ns)
+        names = _not_after(self._names(), query.at_ns)
         return list(self._fitting(names, query))
 
     def find(self, query: SnapshotQuery | None = None) -> StoredSnapshot:
@@ -79,7 +80,7 @@ class Catalog:
             DamageError: the one asked for by id is damaged.
         """
         query = query or SnapshotQuery()
-        names = self._repository.list_snapshots()
+        names = self._names()
         if not names:
             raise _no_snapshots()
         wanted = query.snapshot or _LATEST
@@ -94,7 +95,12 @@ class Catalog:
     def parent_for(self, host: str, paths: Sequence[bytes]) -> StoredSnapshot | None:
         """The newest readable snapshot of these paths on this machine, if any."""
         query = SnapshotQuery(host=host, paths=tuple(paths))
-        return self._newest(self._repository.list_snapshots(), query, 0)
+        return self._newest(self._names(), query, 0)
+
+    def _names(self) -> list[SnapshotName]:
+        if self._listed is None:
+            self._listed = self._repository.list_snapshots()
+        return self._listed
 
     def _newest(
         self, names: Sequence[SnapshotName], query: SnapshotQuery, back: int

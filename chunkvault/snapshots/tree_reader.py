@@ -22,6 +22,7 @@ from chunkvault.repository import BlobReader
 __all__ = ["TreeReader"]
 
 OnDamage = Callable[[DamageError], None]
+OnDamagedPath = Callable[[bytes, DamageError], None]
 
 _CACHED_BYTES = 8 << 20
 _NOTHING = encode_leaf([])
@@ -51,11 +52,26 @@ class TreeReader:
             return None
         return cast("list[Node]", decode_tree(data))
 
+    def entries_at(
+        self, path: bytes, tree: BlobId, on_damage: OnDamagedPath | None
+    ) -> Iterator[Node]:
+        """As `entries`, or as `entries_past` if there is somebody to tell of gaps.
+
+        Args:
+            path: of the directory; that is what ``on_damage`` is told, with the error.
+            tree: of the directory.
+            on_damage: None to have damage raised.
+        """
+        if on_damage is None:
+            return self.entries(tree)
+        return self.entries_past(tree, partial(on_damage, path))
+
     def entries_past(self, tree: BlobId, on_damage: OnDamage) -> Iterator[Node]:
         """The nodes that can be read, in name order; each gap is told in its place.
 
         A huge directory has many parts, and damage costs those that it hits. The
-        error says between which names entries are missing.
+        error says between which names entries are missing; it is told before the
+        node behind them comes.
         """
         gap: list[DamageError] = []
 
@@ -97,7 +113,7 @@ class TreeReader:
         self,
         tree: BlobId,
         prefix: bytes = b"",
-        on_damage: Callable[[bytes, DamageError], None] | None = None,
+        on_damage: OnDamagedPath | None = None,
     ) -> Iterator[tuple[bytes, Node]]:
         """All nodes below a tree, depth first, a directory before its content.
 
@@ -109,13 +125,7 @@ class TreeReader:
             on_damage: told of each gap, with the path of the directory that has it;
                 without it damage is raised.
         """
-
-        def entries(path: bytes, tree: BlobId) -> Iterator[Node]:
-            if on_damage is None:
-                return self.entries(tree)
-            return self.entries_past(tree, partial(on_damage, path))
-
-        stack = [(prefix, entries(prefix, tree))]
+        stack = [(prefix, self.entries_at(prefix, tree, on_damage))]
         while stack:
             path, nodes = stack[-1]
             node = next(nodes, None)
@@ -125,7 +135,8 @@ class TreeReader:
             child = path + b"/" + node.name
             yield child, node
             if node.kind == NodeKind.DIRECTORY and node.subtree is not None:
-                stack.append((child, entries(child, node.subtree)))
+                nodes = self.entries_at(child, node.subtree, on_damage)
+                stack.append((child, nodes))
 
     def load(self, blob_id: BlobId) -> bytes:
         """A tree's or content list's bytes, verified."""

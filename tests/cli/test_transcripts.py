@@ -19,8 +19,11 @@ from typing import NamedTuple
 
 import pytest
 
+from tests.support.warm_program import script
+
 PROJECT = Path(__file__).parents[2]
 TRANSCRIPTS = sorted((Path(__file__).parent / "transcripts").glob("*.txt"))
+REAL = f'#!/bin/sh\nexec {sys.executable} -m chunkvault "$@"\n'
 PLACEHOLDERS = {
     "<id>": r"[0-9a-f]{8}(?:[0-9a-f]{56})?",
     "<time>": r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d[.\d]*(?:[+-]\d\d:\d\d)?",
@@ -75,11 +78,11 @@ def is_as_expected(expected, actual, folder):
     )
 
 
-def make_environment(folder):
+def make_environment(folder, *, is_real):
     programs = folder / ".programs"
     programs.mkdir()
     program = programs / "chunkvault"
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m chunkvault "$@"\n')
+    program.write_text(REAL if is_real else script())
     program.chmod(0o755)
     (folder / ".key").write_bytes(bytes(range(32)))
     (folder / ".key").chmod(0o600)
@@ -113,7 +116,8 @@ def run_step(command, folder, environment):
 
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 def test_session_runs_as_it_is_written_down(path, tmp_path):
-    environment = make_environment(tmp_path)
+    # One session is of processes that load the program afresh, as a person's are.
+    environment = make_environment(tmp_path, is_real=path.stem == "first-steps")
     for command, expected in parse_transcript(path.read_text(encoding="utf-8")):
         actual = run_step(command, tmp_path, environment)
         assert is_as_expected(expected, actual, tmp_path), "\n".join(

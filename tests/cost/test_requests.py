@@ -240,6 +240,17 @@ def test_the_newest_snapshot_takes_one_list_and_one_get(repository, source):
     assert len(recording.calls()) == OPENING + 2
 
 
+def test_two_snapshots_by_name_take_one_list(repository, source):
+    from chunkvault.cli.snapshot_query import find_named_snapshots
+
+    back_up(repository, source, at=2)
+    recording, again = recorded(repository)
+    older, newer = find_named_snapshots(again, "latest~1", "latest")
+    assert older.snapshot.time_ns < newer.snapshot.time_ns
+    verbs = [call.verb for call in recording.calls()[OPENING:]]
+    assert verbs == ["list", "get", "get"]
+
+
 def test_flat_directory_of_20000_files_stores_little_for_one_change(tmp_path):
     from chunkvault.repository import DEFAULT_SETTINGS
 

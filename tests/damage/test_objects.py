@@ -25,7 +25,7 @@ from tests.support.builders import (
 )
 from tests.support.damage import FOLDERS, damaged
 
-FLIPS = 14
+FLIPS = 5
 REMOVABLE = ("snapshots/", "keys/")
 
 

@@ -1,15 +1,13 @@
 """Archives that are signed, are not, or only look like it: what the command does."""
 
 import os
-import subprocess
-import sys
-import tempfile
 
 import pytest
 
 from chunkvault.duplicity.gpg import GpgOptions
 from tests.support.command import Program
 from tests.support.difftars import DIRECTORY, T0, seal, write_set
+from tests.support.gpg_homes import gpg_home, kill_agent, make_key, run_gpg
 
 OURS, OTHER = "ours@example.org", "other@example.org"
 PROTECTED = "protected@example.org"
@@ -18,29 +16,16 @@ PROTECTED = "protected@example.org"
 ROOT = {"snapshot/./": DIRECTORY}
 
 
-def gpg(home, *words, passphrase="", **options):
-    run = ["gpg", "--homedir", home, "--batch", "--pinentry-mode", "loopback"]
-    run += ["--passphrase", passphrase, *words]
-    return subprocess.run(run, check=True, capture_output=True, **options).stdout
-
-
 @pytest.fixture(scope="module")
 def homes():
     """Folders of keys: one has all, one no secret ones, one only the one of OURS."""
-    with (
-        tempfile.TemporaryDirectory(prefix="gpg") as full,
-        tempfile.TemporaryDirectory(prefix="gpg") as without_other,
-        tempfile.TemporaryDirectory(prefix="gpg") as public,
-    ):
+    with gpg_home() as full, gpg_home() as without_other, gpg_home() as public:
         for name, secret in ((OURS, ""), (OTHER, ""), (PROTECTED, "kp")):
-            words = ("--quick-gen-key", name, "future-default", "default", "0")
-            gpg(full, *words, passphrase=secret)
-        gpg(public, "--import", input=gpg(full, "--export"))
-        gpg(without_other, "--import", input=gpg(full, "--export-secret-keys", OURS))
+            make_key(full, name, secret)
+        run_gpg(public, "--import", stdin=run_gpg(full, "--export"))
+        only_ours = run_gpg(full, "--export-secret-keys", OURS)
+        run_gpg(without_other, "--import", stdin=only_ours)
         yield {"full": full, "without other": without_other, "public": public}
-        for home in (full, public, without_other):
-            kill = ["gpgconf", "--homedir", home, "--kill", "gpg-agent"]
-            subprocess.run(kill, check=True, capture_output=True)
 
 
 @pytest.fixture
@@ -66,18 +51,7 @@ def run(tmp_path, archive):
         program.environment.pop("PASSPHRASE", None)
         if secret is not None:
             program.environment["PASSPHRASE"] = secret
-        # Nobody is asked at the terminal of whoever runs the tests.
-        command = [sys.executable, "-m", "chunkvault", "import", "duplicity"]
-        done = subprocess.run(
-            [*command, str(archive), *words],
-            env=program.environment,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            start_new_session=True,
-        )
-        assert "Traceback" not in done.stderr, done.stderr
+        done = program.run("import", "duplicity", archive, *words)
         return done.returncode, done.stderr, len(program.json("snapshots"))
 
     return run
@@ -147,17 +121,16 @@ def test_a_signature_by_an_unknown_key_matters_only_if_one_is_asked_for(
 
 def test_a_key_that_was_revoked_proves_nothing(homes, archive, run):
     seal(archive, lambda _: keyed(homes["full"]))
-    with tempfile.TemporaryDirectory(prefix="gpg") as home:
-        gpg(home, "--import", input=gpg(homes["full"], "--export-secret-keys", OURS))
-        found = gpg(home, "--list-keys", "--with-colons").decode().split("fpr:")[1]
+    with gpg_home() as home:
+        only_ours = run_gpg(homes["full"], "--export-secret-keys", OURS)
+        run_gpg(home, "--import", stdin=only_ours)
+        found = run_gpg(home, "--list-keys", "--with-colons").decode().split("fpr:")[1]
         fingerprint = found.split("\n", 1)[0].strip(":")
         path = f"{homes['full']}/openpgp-revocs.d/{fingerprint}.rev"
         with open(path, "rb") as file:
             revocation = file.read().replace(b":-----BEGIN", b"-----BEGIN")
-        gpg(home, "--import", input=revocation)
+        run_gpg(home, "--import", stdin=revocation)
         code, said, snapshots = run("--gpg-home", home, "--sign-key", OURS)
-        kill = ["gpgconf", "--homedir", home, "--kill", "gpg-agent"]
-        subprocess.run(kill, check=True, capture_output=True)
     assert (code, snapshots) == (21, 0)
     assert "the key of its signature was revoked" in said
 
@@ -174,8 +147,7 @@ def test_a_key_that_does_not_open_the_archive_is_told(
     homes, archive, run, home, secret, message, expected
 ):
     seal(archive, lambda _: keyed(homes["full"], None, PROTECTED))
-    kill = ["gpgconf", "--homedir", homes["full"], "--kill", "gpg-agent"]
-    subprocess.run(kill, check=True, capture_output=True)
+    kill_agent(homes["full"])
     code, said, snapshots = run("--gpg-home", homes[home], secret=secret)
     assert (code, snapshots) == (expected, 0)
     assert message in said

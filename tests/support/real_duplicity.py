@@ -1,12 +1,12 @@
 """The real duplicity, in two versions, kept away from this user's settings."""
 
 import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from tests.support.gpg_homes import gpg_home, make_key
 
 __all__ = ["VERSIONS", "Duplicity", "new_key"]
 
@@ -91,18 +91,5 @@ class Duplicity:
 @contextmanager
 def new_key() -> Iterator[tuple[Path, str]]:
     """A folder of keys with one key in it, and its fingerprint."""
-    # Not below the folders of pytest: the socket of the agent wants a short path.
-    home = Path(tempfile.mkdtemp(prefix="gpg"))
-    gpg = ["gpg", "--homedir", str(home), "--batch"]
-    make = ["--passphrase", PASSPHRASE, "--pinentry-mode", "loopback"]
-    try:
-        make += ["--quick-gen-key", "a@example.org", "future-default", "default", "0"]
-        subprocess.run([*gpg, *make], check=True, capture_output=True)
-        listing = [*gpg, "--list-keys", "--with-colons"]
-        text = subprocess.run(listing, check=True, capture_output=True, text=True)
-        [key, *_] = [line for line in text.stdout.splitlines() if line[:3] == "fpr"]
-        yield home, key.split(":")[9]
-    finally:
-        kill = ["gpgconf", "--homedir", str(home), "--kill", "gpg-agent"]
-        subprocess.run(kill, check=False, capture_output=True)
-        shutil.rmtree(home, ignore_errors=True)
+    with gpg_home() as home:
+        yield Path(home), make_key(home, "a@example.org", PASSPHRASE)

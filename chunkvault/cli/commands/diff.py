@@ -5,13 +5,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import BROWSING, Context
+from chunkvault.cli.gaps import Gaps
 from chunkvault.cli.output import path_fields, printable
-from chunkvault.cli.snapshot_query import absolute_path
+from chunkvault.cli.snapshot_query import absolute_path, find_named_snapshots
 
 if TYPE_CHECKING:
-    from chunkvault.format.snapshot import StoredSnapshot
     from chunkvault.operations.diff import Difference
-    from chunkvault.repository import Repository
 
 __all__ = ["EXAMPLES", "add_arguments", "run"]
 
@@ -21,6 +20,9 @@ In front of each path stands what happened to it on the way from A to B:
 
 A folder has a new time, and is U, when something in it came, went or was renamed. Those
 above what was backed up are left out.
+
+Exit code 20: the repository is damaged, and entries of one of the two cannot be read;
+it is said where. Nothing is said of what stands there in the other one.
 
 examples:
   chunkvault diff latest~1 latest
@@ -43,12 +45,12 @@ def run(arguments: Namespace, context: Context) -> int:
 
     path = None if arguments.path is None else absolute_path(arguments.path)
     with context.open_repository(ahead=BROWSING) as repository:
-        old = _find(repository, arguments.old)
-        new = _find(repository, arguments.new)
-        differences = diff(repository, old, new, path)
+        old, new = find_named_snapshots(repository, arguments.old, arguments.new)
+        gaps = Gaps()
+        differences = diff(repository, old, new, path, gaps.add)
         if context.settings.is_json:
             context.output.json_array(_fields(one, context) for one in differences)
-            return 0
+            return gaps.tell()
         counts: Counter[str] = Counter()
         for one in differences:
             counts[one.change] += 1
@@ -56,13 +58,7 @@ def run(arguments: Namespace, context: Context) -> int:
     if not context.settings.is_quiet:
         total = ", ".join(f"{counts[change]:,} {change}" for change in _SIGNS)
         context.output.line(total)
-    return 0
-
-
-def _find(repository: "Repository", wanted: str) -> "StoredSnapshot":
-    from chunkvault.snapshots.catalog import Catalog, SnapshotQuery
-
-    return Catalog(repository).find(SnapshotQuery(snapshot=wanted))
+    return gaps.tell()
 
 
 def _fields(difference: "Difference", context: Context) -> dict[str, object]:

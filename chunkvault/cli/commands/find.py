@@ -5,6 +5,7 @@ from argparse import ArgumentParser, Namespace
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import BROWSING, Context
+from chunkvault.cli.gaps import Gaps
 from chunkvault.cli.output import count, human_size, printable
 from chunkvault.cli.snapshot_query import add_filter_arguments, find_snapshots
 
@@ -17,6 +18,8 @@ EXAMPLES = """\
 PATTERN has *, ? and [abc] as in a shell. With a slash in it, it is compared with
 the whole path, else with the name. Each version of a file is shown, with the
 snapshots that have it. Nothing found gives exit code 1.
+
+Exit code 20: the repository is damaged, and folders lack entries; it is said which.
 
 examples:
   chunkvault find 'letter*.txt'
@@ -36,10 +39,11 @@ def run(arguments: Namespace, context: Context) -> int:
     from chunkvault.cli.records import node_fields, snapshot_list
     from chunkvault.operations.find import find
 
-    is_found = False
+    is_found, gaps = False, Gaps()
     with context.open_repository(ahead=BROWSING) as repository:
         snapshots = find_snapshots(repository, arguments, context)
-        matches = find(repository, snapshots, os.fsencode(arguments.pattern))
+        pattern = os.fsencode(arguments.pattern)
+        matches = find(repository, snapshots, pattern, gaps.add)
         if context.settings.is_json:
             found = [
                 {
@@ -49,7 +53,7 @@ def run(arguments: Namespace, context: Context) -> int:
                 for path, node, holders in matches
             ]
             context.output.json_array(found)
-            return 0 if found else 1
+            return gaps.tell(0 if found else 1)
         for path, node, holders in matches:
             is_found = True
             context.output.line(
@@ -59,7 +63,7 @@ def run(arguments: Namespace, context: Context) -> int:
     if not is_found:
         within = count(len(snapshots), "snapshot")
         context.note(f"nothing in {within} fits {printable(arguments.pattern)}")
-    return 0 if is_found else 1
+    return gaps.tell(0 if is_found else 1)
 
 
 def _size(node: "Node") -> str:

@@ -1,20 +1,17 @@
 """``chunkvault ls``: list the files of a snapshot."""
 
-import sys
 from argparse import ArgumentParser, Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import BROWSING, Context
+from chunkvault.cli.gaps import Gaps
 from chunkvault.cli.output import printable
-from chunkvault.cli.reporters import problem_text
 from chunkvault.cli.snapshot_query import (
     absolute_path,
     add_choice_arguments,
     find_snapshot,
 )
-from chunkvault.errors import DamageError
-from chunkvault.report import Problem
 
 if TYPE_CHECKING:
     from chunkvault.format.node import Node
@@ -54,23 +51,16 @@ def run(arguments: Namespace, context: Context) -> int:
     path = None if arguments.path is None else absolute_path(arguments.path)
     with context.open_repository(ahead=BROWSING) as repository:
         snapshot = find_snapshot(repository, arguments, context, holding=path)
-        damaged: list[Problem] = []
+        gaps = Gaps()
         entries = list_entries(
             repository,
             snapshot,
             path,
             recursive=arguments.recursive,
-            on_damage=lambda place, error: damaged.append(_problem(place, error)),
+            on_damage=gaps.add,
         )
         _show(entries, arguments, context)
-    for problem in damaged:
-        print(problem_text(problem), file=sys.stderr)
-    return DamageError.exit_code if damaged else 0
-
-
-def _problem(path: bytes, error: Exception) -> Problem:
-    name = error.object_name if isinstance(error, DamageError) else ""
-    return Problem(path or b"/", str(error), object_name=name)
+    return gaps.tell()
 
 
 def _show(

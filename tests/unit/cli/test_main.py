@@ -12,6 +12,7 @@ from chunkvault.cli.commands import COMMANDS, ls
 from chunkvault.cli.failures import describe_failure
 from chunkvault.cli.main import main
 from chunkvault.errors import DamageError, Interrupted, WrongKey
+from tests.support.builders import KEY
 from tests.support.command import Program
 
 HEAVY = {
@@ -116,6 +117,37 @@ def test_broken_pipe_that_is_not_our_output_is_told(failing, capsys):
     failing(BrokenPipeError(errno.EPIPE, "Broken pipe"))
     assert main(["ls"]) == 1
     assert "chunkvault: broken pipe" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("ls", "x"),
+        ("backup", "x"),
+        ("diff", "latest", "latest", "x"),
+        ("cat", "x"),
+        ("history", "x"),
+        ("import", "duplicity", "x"),
+        ("export", "duplicity", "x", "--no-encryption"),
+    ],
+)
+def test_folder_that_was_deleted_under_the_command_is_told(
+    capsys, monkeypatch, tmp_path, words
+):
+    (tmp_path / "key").write_bytes(KEY.key)
+    (tmp_path / "key").chmod(0o600)
+    monkeypatch.setenv("CHUNKVAULT_KEY_FILE", str(tmp_path / "key"))
+    place = ("-r", str(tmp_path / "repository"), "--no-cache")
+    assert main([*place, "init", "-q"]) == 0
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    capsys.readouterr()
+    assert main([*place, *words]) == 1
+    assert capsys.readouterr().err == (
+        "chunkvault: the current folder was deleted\n"
+        "chunkvault: hint: go to one that exists, or write paths with a / in front\n"
+    )
 
 
 def test_error_does_not_send_control_characters(failing, capsys):
@@ -272,12 +304,13 @@ def test_reader_of_the_entries_that_goes_away_costs_no_file(tmp_path):
     assert program.run("snapshots").stdout == "no snapshots\n"
 
 
-def test_reader_of_the_help_may_go_away():
+@pytest.mark.parametrize("words", [("--help",), ("ls", "--help")])
+def test_reader_of_the_help_may_go_away(words):
     read_end, write_end = os.pipe()
     os.close(read_end)
     with open(write_end, "wb") as closed:
         done = subprocess.run(
-            [sys.executable, "-m", "chunkvault", "--help"],
+            [sys.executable, "-m", "chunkvault", *words],
             stdout=closed,
             stderr=subprocess.PIPE,
             text=True,
@@ -299,10 +332,11 @@ def test_core_dumps_are_off_and_files_at_the_limit():
     assert done.stdout == "(0, 0) 1\n"
 
 
-def test_output_that_cannot_be_written_is_a_failure():
+@pytest.mark.parametrize("words", [("--help",), ("ls", "--help")])
+def test_output_that_cannot_be_written_is_a_failure(words):
     with open("/dev/full", "w", encoding="utf-8") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "chunkvault", "--help"],
+            [sys.executable, "-m", "chunkvault", *words],
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -33,6 +33,8 @@ from tests.support.builders import (
     write_tree,
 )
 from tests.support.exported import cheap_gpg, export_to, files_in, members_of
+from tests.support.gpg_homes import gpg_home, run_gpg
+from tests.support.large_directory import spoil_tree
 from tests.support.real_duplicity import new_key
 
 
@@ -631,10 +633,8 @@ def test_archive_for_a_key_that_is_elsewhere_is_continued_by_its_marker(
 ):
     repository = history(source, 2)
     first = tuple(snapshots_of(repository)[:1])
-    public = tmp_path / "public"
-    public.mkdir(mode=0o700)
-    with new_key() as (home, key):
-        import_public_key(home, public, key)
+    with new_key() as (home, key), gpg_home() as public:
+        run_gpg(public, "--import", stdin=run_gpg(str(home), "--export", key))
         gpg = cheap_gpg(
             None, s2k_count=None, recipients=(key,), home=os.fsencode(public)
         )
@@ -648,31 +648,16 @@ def test_archive_for_a_key_that_is_elsewhere_is_continued_by_its_marker(
         assert shape(place) == [2]
 
 
-def import_public_key(home, public, key):
-    import subprocess
-
-    gpg = ["gpg", "--batch", "--homedir"]
-    exported = subprocess.run(
-        [*gpg, str(home), "--export", key], check=True, capture_output=True
-    )
-    command = [*gpg, str(public), "--import"]
-    subprocess.run(command, input=exported.stdout, check=True, capture_output=True)
-
-
 def write_many(folder, seed):
     """So many names that their tree fills a frame of its own."""
     names = [noise(60, (seed, number)).hex() for number in range(150)]
     write_tree(folder, dict.fromkeys(names, b""))
 
 
-def spoil_tree(repository, path, stored=None):
+def spoil_folder(repository, path, stored=None):
     stored = stored or snapshots_of(repository)[-1]
     node = TreeReader(repository.reader).lookup(stored.snapshot.tree, os.fsencode(path))
-    frame = repository.reader.locate(node.subtree).frame
-    data = bytearray(repository.backend.get(frame.object_name))
-    data[frame.offset + 5] ^= 1
-    repository.backend.delete(frame.object_name)
-    repository.backend.put(frame.object_name, data)
+    spoil_tree(repository, node.subtree)
 
 
 def reopened(repository):
@@ -683,7 +668,7 @@ def reopened(repository):
 def test_damaged_folder_is_named_and_the_next_set_is_a_full_one(source, place):
     write_many(source / "many", 1)
     repository = history(source, 1)
-    spoil_tree(repository, source / "many")
+    spoil_folder(repository, source / "many")
     reporter = SilentReporter()
     export_to(place, reopened(repository), reporter=reporter)
     assert b"many" in [problem.path for problem in reporter.problems]
@@ -701,7 +686,7 @@ def test_set_is_a_full_one_where_the_base_has_become_damaged(source, place):
     shutil.rmtree(source / "many")
     (source / "many").mkdir()
     back_up(repository, source, at=20)
-    spoil_tree(repository, source / "many", snapshots_of(repository)[0])
+    spoil_folder(repository, source / "many", snapshots_of(repository)[0])
     summary = export_to(place, reopened(repository))
     assert (summary.sets_full, summary.sets_incremental) == (1, 0)
     assert shape(place) == [1, 1]

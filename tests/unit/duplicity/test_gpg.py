@@ -1,8 +1,5 @@
 import io
 import os
-import subprocess
-import tempfile
-from contextlib import contextmanager
 
 import pytest
 
@@ -14,6 +11,7 @@ from chunkvault.errors import (
     UsageError,
     WrongKey,
 )
+from tests.support.gpg_homes import gpg_home, kill_agent, make_key
 
 DATA = os.urandom(300_000)
 CHEAP = {"s2k_count": 65536}
@@ -28,26 +26,11 @@ As gpg wrote before 2003; put together from RFC 4880, 5.3 and 5.7.
 
 
 @pytest.fixture(scope="session")
-def keys(tmp_path_factory):
+def keys():
     """A home with a key that has the passphrase ``kp``, and one without any key."""
-    with _home(tmp_path_factory) as home, _home(tmp_path_factory) as empty:
-        run = ["gpg", "--homedir", home, "--batch", "--passphrase", "kp"]
-        run += ["--pinentry-mode", "loopback", "--quick-gen-key", "a@example.org"]
-        subprocess.run(run, check=True, capture_output=True)
+    with gpg_home() as home, gpg_home() as empty:
+        make_key(home, "a@example.org", "kp")
         yield os.fsencode(home), os.fsencode(empty)
-
-
-@contextmanager
-def _home(factory):
-    # Not below the folders of pytest: the socket of the agent wants a short path.
-    with tempfile.TemporaryDirectory() as home:
-        yield home
-        forget_passphrases(os.fsencode(home))
-
-
-def forget_passphrases(home):
-    run = ["gpgconf", "--homedir", home, "--kill", "gpg-agent"]
-    subprocess.run(run, check=True, capture_output=True)
 
 
 def encrypt(tmp_path, data=DATA, **options):
@@ -139,7 +122,7 @@ def test_a_key_opens_what_was_closed_for_it(tmp_path, keys):
         options = {"recipients": ("a@example.org",), "home": home} | signing
         path = encrypt(tmp_path, passphrase=b"kp", **options)
         assert decrypt(path, passphrase=b"kp", home=home) == DATA
-        forget_passphrases(home)
+        kill_agent(home)
         wrong = trouble_of(path, passphrase=b"no", home=home)
         assert wrong is Trouble.WRONG_PASSPHRASE
         assert trouble_of(path, home=home) is Trouble.NEEDS_PASSPHRASE

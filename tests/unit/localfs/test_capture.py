@@ -9,7 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from chunkvault.format.node import FLAG_CHANGED, NodeKind
+from chunkvault.format.node import (
+    FIRST_TIME_NS,
+    FLAG_CHANGED,
+    LAST_TIME_NS,
+    NodeKind,
+)
 from chunkvault.format.tree import decode_tree, encode_leaf
 from chunkvault.localfs.capture import (
     CACHEDIR_TAG_SIGNATURE,
@@ -143,6 +148,20 @@ def test_owner_without_a_name_has_an_empty_one() -> None:
     assert owners.user(0) == owners.user(0) == b"root"
     assert owners.group(0) == owners.group(0) == b"root"
     assert owners.user(3_999_999_999) == owners.group(3_999_999_999) == b""
+
+
+@pytest.mark.parametrize("beyond_ns", [LAST_TIME_NS + 10**18, FIRST_TIME_NS - 10**18])
+def test_file_of_a_time_that_cannot_be_stored_is_unchanged(
+    place: Path, beyond_ns: int
+) -> None:
+    path = place / "f"
+    path.write_bytes(b"one")
+    os.utime(path, ns=(beyond_ns, beyond_ns))  # a disk may keep another one
+    node = make_node(b"f", os.lstat(path), OwnerNames())
+    assert FIRST_TIME_NS <= node.mtime_ns <= LAST_TIME_NS
+    assert is_unchanged(node, os.lstat(path))
+    os.utime(path, ns=(0, 0))
+    assert not is_unchanged(node, os.lstat(path))
 
 
 def test_untouched_file_is_unchanged(tmp_path: Path) -> None:

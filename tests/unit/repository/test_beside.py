@@ -4,13 +4,14 @@ import pytest
 
 from bench.data.invented_index import invented_blocks
 from chunkvault.backends.memory import MemoryBackend
+from chunkvault.errors import DamageError
 from chunkvault.format import names
 from chunkvault.format.blob import PREFIX_BYTES, BlobKind
 from chunkvault.format.directory import FrameRecord
 from chunkvault.format.index_blocks import VolumeRecord
 from chunkvault.format.volume import build_header
 from chunkvault.ids import VolumeId
-from chunkvault.repository import beside
+from chunkvault.repository import BlobReader, beside
 from chunkvault.repository.run_merger import merge_runs
 from chunkvault.repository.run_writer import store_merged_run
 from tests.support.builders import noise
@@ -63,6 +64,13 @@ def chunk_volume(backend):
     return info
 
 
+def spoil_frame(backend, frame):
+    data = bytearray(backend.get(frame.object_name))
+    data[frame.offset] ^= 1
+    backend.delete(frame.object_name)
+    backend.put(frame.object_name, bytes(data))
+
+
 def test_after_some_blocks_the_directory_tells_the_rest(stored):
     backend, ids = stored
     recording, repository = opened(backend)
@@ -92,6 +100,21 @@ def test_damaged_directory_costs_nothing_but_time(stored):
     backend.put(info.name, bytes(data))
     _, repository = opened(backend)
     assert read_all(repository, ids) == [noise(300, n) for n in range(COUNT)]
+
+
+def test_damaged_place_that_run_and_directory_know_is_tried_once(stored):
+    backend, ids = copied(stored[0]), stored[1]
+    recording, repository = opened(backend)
+    read_all(repository, ids)
+    assert repository.index._beside.find(ids[0][:PREFIX_BYTES]) is not None
+    frame = repository.reader.locate(ids[0]).frame
+    spoil_frame(backend, frame)
+    reader = BlobReader(recording, repository._keyring, repository.index)
+    recording.events.clear()
+    with pytest.raises(DamageError):
+        reader.load(BlobKind.CHUNK, ids[0])
+    reads = [call.name for call in recording.calls("get")]
+    assert reads.count(frame.object_name) == 2  # once more, if it was the line
 
 
 def test_distrusted_volume_holds_nothing_for_a_backup(stored):

@@ -188,6 +188,18 @@ def test_find_costs_one_listing_and_one_read(query):
     assert (after.lists - before.lists, after.gets - before.gets) == (1, 1)
 
 
+def test_snapshots_are_listed_once_however_many_are_looked_for():
+    backend = CountingBackend(MemoryBackend())
+    repository = new_repository(backend)
+    take_series(repository)
+    before = backend.counts.lists
+    catalog = Catalog(repository)
+    for word in ("latest", "latest~1"):
+        catalog.find(SnapshotQuery(snapshot=word))
+    catalog.all()
+    assert backend.counts.lists - before == 1
+
+
 def test_find_reads_one_of_each_set_that_does_not_fit():
     backend = CountingBackend(MemoryBackend())
     repository = new_repository(backend)

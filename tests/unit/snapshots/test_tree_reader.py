@@ -3,60 +3,15 @@
 import pytest
 
 from chunkvault.errors import DamageError
-from chunkvault.format.tree import decode_tree
 from chunkvault.operations.listing import list_entries
 from chunkvault.operations.restore import RestoreOptions, restore
 from chunkvault.report import SilentReporter
-from chunkvault.snapshots.tree_reader import TreeReader
-from tests.support.trees import make_node, new_repository, take_snapshot
-
-NAMES = [b"%05d" % number for number in range(5_000)]
-
-
-class Lacking:
-    """A reader that does not find some blobs."""
-
-    def __init__(self, reader):
-        self._reader = reader
-        self.lost = set()
-
-    def __getattr__(self, name):
-        return getattr(self._reader, name)
-
-    def load(self, kind, blob_id):
-        if blob_id in self.lost:
-            raise DamageError("it is gone", object_name="trees/x")
-        return self._reader.load(kind, blob_id)
-
-
-class Directory:
-    """Of many entries, in parts."""
-
-    def __init__(self):
-        self.repository = new_repository()
-        files = {b"/data/" + name: make_node() for name in NAMES}
-        self.stored = take_snapshot(self.repository, files)
-        self.repository.reader = self.reader = Lacking(self.repository.reader)
-        self.trees = TreeReader(self.reader)
-        self.tree = self.trees.lookup(self.stored.snapshot.tree, b"/data").subtree
-        self.parts = decode_tree(self.trees.load(self.tree))
-        self.trees = TreeReader(self.reader)  # which remembers nothing
-
-    def lose(self, *numbers):
-        """Lose parts; the names that are left."""
-        self.reader.lost = {self.parts[number].blob_id for number in numbers}
-        left = []
-        bounds = [part.first_name for part in self.parts] + [b"x"]
-        kept = set(range(len(self.parts))) - {n % len(self.parts) for n in numbers}
-        for number in sorted(kept):
-            first, end = bounds[number], bounds[number + 1]
-            left += [name for name in NAMES if first <= name < end]
-        return left
+from tests.support.large_directory import LargeDirectory
 
 
 @pytest.fixture
 def directory():
-    directory = Directory()
+    directory = LargeDirectory()
     assert len(directory.parts) > 4
     return directory
 
