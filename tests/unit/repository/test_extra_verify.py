@@ -79,8 +79,8 @@ def test_a_base_that_is_not_what_its_id_says_gives_no_delta(monkeypatch):
     base = store(backend, extra_verify=True)
     load = BlobReader.load_base
 
-    def faulty_load(self, prefix):
-        return b"X" + load(self, prefix)[1:]
+    def faulty_load(self, kind, prefix):
+        return b"X" + load(self, kind, prefix)[1:]
 
     with monkeypatch.context() as patch:
         patch.setattr(BlobReader, "load_base", faulty_load)
