@@ -223,18 +223,18 @@ class Repository:
         takes what is put there, and nobody notices.
 
         Raises:
-            SafetyStop: the config is gone.
+            SafetyStop: config and key slot are gone.
         """
-        if any(problem.object_name == names.CONFIG for problem in self._problems):
-            return  # it was not there before, and could perhaps not be mended
-        try:
-            self.backend.get(names.CONFIG, 0, 1)
-        except ObjectNotFound:
-            raise SafetyStop(
-                "the repository is gone from the storage: no snapshot was made",
-                hint="see whether the right disk or bucket is there, then run the"
-                " command again",
-            ) from None
+        # A config that was lost alone is got round; our key slot was there.
+        for name in (names.CONFIG, names.object_name(names.KEYS, self.slot_id)):
+            with suppress(ObjectNotFound):
+                self.backend.get(name, 0, 1)
+                return
+        raise SafetyStop(
+            "the repository is gone from the storage: no snapshot was made",
+            hint="see whether the right disk or bucket is there, then run the"
+            " command again",
+        )
 
     def _mend_config(self) -> None:
         if all(problem.object_name != names.CONFIG for problem in self._problems):
