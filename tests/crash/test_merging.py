@@ -1,9 +1,14 @@
-"""Index runs are merged and deleted, while others read, write, or crash."""
+"""Index runs are replaced and deleted, while others read, write, or crash.
+
+Runs are merged, and the shortest are taken over by the run of each backup: here
+either one or the other.
+"""
 
 import pytest
 
 from chunkvault.backends.memory import MemoryBackend
 from chunkvault.format import names
+from chunkvault.repository import run_writer
 from tests.support.builders import (
     back_up,
     contents,
@@ -26,6 +31,13 @@ def source(tmp_path):
     return write_tree(tmp_path / "s", {"0": noise(20_000)})
 
 
+@pytest.fixture(autouse=True, params=[0, 512], ids=["merged", "taken over"])
+def shortest(request, monkeypatch):
+    """Runs of so many rows are taken over; without any, they are left to be merged."""
+    monkeypatch.setattr(run_writer, "_SHORTEST_ROWS", request.param)
+    return request.param
+
+
 def grow(repository, source, count, *, start=1):
     """So many backups, each with something new."""
     for at in range(start, start + count):
@@ -46,13 +58,14 @@ def assert_all_reads(backend):
     assert repository.problems == []
 
 
-def test_crash_while_merging_loses_nothing(source):
+def test_crash_while_runs_are_replaced_loses_nothing(source, shortest):
+    before = 1 if shortest else FAN_IN - 1
     repository = create_small()
     grow(repository, source, FAN_IN - 1)
-    assert len(runs_of(repository.backend)) == FAN_IN - 1
+    assert len(runs_of(repository.backend)) == before
     recording = RecordingBackend(repository.backend)
     grow(open_small(recording), source, 1, start=FAN_IN)
-    assert len(recording.calls("delete")) == FAN_IN
+    assert len(recording.calls("delete")) == (before if shortest else FAN_IN)
     assert len(runs_of(recording)) == 1
     for state in recording.crash_states():
         backend = state.backend()
@@ -62,7 +75,7 @@ def test_crash_while_merging_loses_nothing(source):
         assert run_check(backend).damage == ()
 
 
-def test_reader_goes_on_when_its_index_runs_are_merged_away(source):
+def test_reader_goes_on_when_its_index_runs_are_replaced(source):
     repository = create_small()
     grow(repository, source, FAN_IN - 1)
     reader = open_small(repository.backend)
@@ -76,7 +89,7 @@ def test_reader_goes_on_when_its_index_runs_are_merged_away(source):
     assert reader.problems == []
 
 
-def test_writer_goes_on_when_its_index_runs_are_merged_away(source, tmp_path):
+def test_writer_goes_on_when_its_index_runs_are_replaced(source, tmp_path):
     repository = create_small()
     grow(repository, source, FAN_IN - 1)
     other = open_small(repository.backend)
@@ -91,7 +104,7 @@ def test_writer_goes_on_when_its_index_runs_are_merged_away(source, tmp_path):
 
 
 @pytest.mark.parametrize("folder", ["chunks/", "trees/"])
-def test_what_was_stored_twice_is_found_after_merging(source, folder):
+def test_what_was_stored_twice_is_found_after_runs_are_replaced(source, folder):
     """A volume is lost, the next backup mends that, and then runs are merged."""
     repository = create_small()
     grow(repository, source, 2)
@@ -110,7 +123,7 @@ def test_what_was_stored_twice_is_found_after_merging(source, folder):
     assert now == stored, "what is there is not stored again"
 
 
-def test_two_that_merge_at_once_both_succeed(source, tmp_path):
+def test_two_that_replace_runs_at_once_both_succeed(source, tmp_path):
     repository = create_small()
     grow(repository, source, FAN_IN - 1)
     one, two = open_small(repository.backend), open_small(repository.backend)
