@@ -6,9 +6,10 @@ it is the same and is not looked at: a snapshot in which nothing near the path
 changed costs no read beyond its own root.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from chunkvault.errors import DamageError
 from chunkvault.format.node import EMPTY_DIRECTORY, Node
 from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
@@ -33,22 +34,27 @@ class Version(NamedTuple):
     snapshots: tuple[StoredSnapshot, ...]
 
 
+OnDamage = Callable[[DamageError], None]
+"""Told why the way to the path cannot be read in some snapshot."""
+
+
 def versions(
-    repository: Repository, snapshots: Iterable[StoredSnapshot], path: bytes
+    repository: Repository,
+    snapshots: Iterable[StoredSnapshot],
+    path: bytes,
+    on_damage: OnDamage,
 ) -> Iterator[Version]:
     """The distinct versions of ``path``, newest first.
 
     Snapshots whose paths cannot hold ``path`` do not count. Absence is a version
     only where an older snapshot has the path; so nothing at all comes for a path
-    that no snapshot has.
-
-    Raises:
-        DamageError: a tree on the way to the path cannot be read.
+    that no snapshot has. A snapshot in which the way to it is damaged is passed over.
     """
     candidates = [kept for kept in snapshots if may_hold(kept.snapshot.paths, path)]
     candidates.sort(key=lambda kept: kept.snapshot.time_ns, reverse=True)
+    finder = _PathFinder(repository, path)
     absent: Version | None = None
-    for version in _grouped(_PathFinder(repository, path), candidates):
+    for version in _grouped(_found(finder, candidates, on_damage)):
         if version.node is None:
             absent = version
             continue
@@ -58,13 +64,22 @@ def versions(
         yield version
 
 
+def _found(
+    finder: "_PathFinder", newest_first: Sequence[StoredSnapshot], on_damage: OnDamage
+) -> Iterator[tuple[StoredSnapshot, Node | None]]:
+    for kept in newest_first:
+        try:
+            yield kept, finder.find(kept.snapshot.tree)
+        except DamageError as error:
+            on_damage(error)
+
+
 def _grouped(
-    finder: "_PathFinder", newest_first: Sequence[StoredSnapshot]
+    newest_first: Iterable[tuple[StoredSnapshot, Node | None]],
 ) -> Iterator[Version]:
     node: Node | None = None
     group: list[StoredSnapshot] = []
-    for kept in newest_first:
-        found = finder.find(kept.snapshot.tree)
+    for kept, found in newest_first:
         if group and not _is_same(node, found):
             yield Version(node, tuple(group))
             group = []

@@ -1,9 +1,11 @@
 """``chunkvault history``: the versions of one file or folder."""
 
 from argparse import ArgumentParser, Namespace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from chunkvault.cli.context import BROWSING, Context
+from chunkvault.cli.gaps import Gaps
 from chunkvault.cli.output import human_size, path_fields, printable
 from chunkvault.cli.snapshot_query import (
     absolute_path,
@@ -21,6 +23,9 @@ EXAMPLES = """\
 Each version is shown once, newest first, with the snapshots that have it. Restore
 one with --snapshot and its id, or with --at and a time.
 
+Exit code 20: the repository is damaged, and snapshots in which the way to PATH
+cannot be read are left out; it is said why.
+
 examples:
   chunkvault history ~/Documents/letter.txt
   chunkvault history /etc --json
@@ -34,20 +39,22 @@ def add_arguments(parser: ArgumentParser) -> None:
 
 
 def run(arguments: Namespace, context: Context) -> int:
-    """List the versions, newest first."""
+    """List the versions, newest first; snapshots that are damaged are told of."""
     from chunkvault.snapshots.history import versions  # brings the repository along
 
-    path = absolute_path(arguments.path)
+    path, gaps = absolute_path(arguments.path), Gaps()
     with context.open_repository(ahead=BROWSING) as repository:
         snapshots = find_snapshots(repository, arguments, context)
-        found = list(versions(repository, snapshots, path))
-    if not found:
+        damaged = partial(gaps.add, path)
+        found = list(versions(repository, snapshots, path, damaged))
+    exit_code = gaps.tell()
+    if not found and not exit_code:
         raise PathNotInSnapshot(f"no snapshot holds {printable(path)}")
     if context.settings.is_json:
         context.output.json_array(_fields(path, one, context) for one in found)
     else:
         _show(found, context)
-    return 0
+    return exit_code
 
 
 def _show(found: "list[Version]", context: Context) -> None:

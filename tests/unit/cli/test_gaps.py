@@ -33,17 +33,26 @@ def damaged(tmp_path_factory):
 
 
 @pytest.fixture
-def run(damaged, monkeypatch, capsys):
-    top, name = damaged
+def call(damaged, monkeypatch, capsys):
+    top, _ = damaged
 
-    def run(*words):
+    def call(*words):
         monkeypatch.setenv("CHUNKVAULT_KEY_FILE", str(top / "device.key"))
         code = main(["-r", str(top / "repository"), "--no-cache", *words])
         told = capsys.readouterr()
         [line] = told.err.splitlines()  # of both snapshots, but the same
+        return code, told.out, line
+
+    return call
+
+
+@pytest.fixture
+def run(damaged, call):
+    def run(*words):
+        code, said, line = call(*words)
         assert line.startswith("chunkvault: /data: entries after '0")
-        assert name in line
-        return code, told.out
+        assert damaged[1] in line
+        return code, said
 
     return run
 
@@ -80,3 +89,13 @@ def test_diff_names_what_it_lacks(run):
     code, said = run("diff", "latest~1", "latest", "--json")
     assert code == 20
     assert [one["change"] for one in json.loads(said)] == ["metadata", "metadata"]
+
+
+def test_history_tells_of_snapshots_that_it_could_not_look_into(damaged, call):
+    _, listed, _ = call("ls", "/data")
+    lost = min(set(NAMES) - {line.encode()[-5:] for line in listed.splitlines()})
+    code, said, line = call("history", f"/data/{lost.decode()}")
+    assert code == 20
+    assert lost.decode() not in said
+    assert line.startswith(f"chunkvault: /data/{lost.decode()}: ")
+    assert damaged[1] in line
