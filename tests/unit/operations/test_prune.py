@@ -7,6 +7,7 @@ from chunkvault.errors import AccessDenied, SafetyStop
 from chunkvault.format import index_run, names
 from chunkvault.operations.prune import PruneOptions, prune
 from chunkvault.report import SilentReporter
+from chunkvault.repository import run_writer
 from tests.support.aged import DAY_S, AgedBackend
 from tests.support.builders import (
     back_up,
@@ -34,9 +35,10 @@ class AppendOnly(AgedBackend):
 
 
 @pytest.fixture(autouse=True)
-def short_parts(monkeypatch):
-    """Runs of a few blobs have parts, as those of millions have."""
+def long_runs(monkeypatch):
+    """Runs of a few blobs have parts and are merged, as those of millions are."""
     monkeypatch.setattr(index_run, "_PART_BYTES", 200)
+    monkeypatch.setattr(run_writer, "_SHORTEST_ROWS", 0)
 
 
 @pytest.fixture
