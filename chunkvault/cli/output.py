@@ -25,6 +25,8 @@ __all__ = [
 
 JsonObject = Mapping[str, object]
 
+_LINES_AT_ONCE = 512
+
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 
 
@@ -57,6 +59,20 @@ class Output:
         """One line of text, made of parts that went through `printable`."""
         with self._writing():
             self._stream.write(text + "\n")
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """As `line` for each of them; on a terminal as they come, else some at once."""
+        at_once = 1 if self._stream.isatty() else _LINES_AT_ONCE
+        ready: list[str] = []
+        try:
+            for text in texts:
+                ready.append(text)
+                if len(ready) >= at_once:
+                    batch, ready = ready, []
+                    self.line("\n".join(batch))
+        finally:  # what was found before something failed
+            if ready:
+                self.line("\n".join(ready))
 
     def json_line(self, content: JsonObject) -> None:
         """One object on a line of its own, at once, for a program that follows."""

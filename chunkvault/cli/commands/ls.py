@@ -74,8 +74,9 @@ def _show(
         return
     if arguments.long and not context.settings.is_quiet:
         output.line(f"times are local: {context.zone.label}")
-    for path, node in entries:
-        if arguments.long:
-            output.line(long_line(path, node, context))
-        else:
-            output.line(printable(path) + ("/" if node.subtree else ""))
+    if arguments.long:
+        output.lines(long_line(path, node, context) for path, node in entries)
+        return
+    output.lines(
+        printable(path) + ("/" if node.subtree else "") for path, node in entries
+    )

@@ -141,3 +141,41 @@ def test_lost_output_is_no_error_of_a_file(write):
         write(Output(FullDisk()))
     assert not isinstance(caught.value, Exception)
     assert caught.value.reason.errno == errno.ENOSPC
+
+
+@pytest.mark.parametrize("number", [0, 1, 511, 512, 513, 2000])
+def test_many_lines_are_those_that_came_one_by_one(number):
+    many, single = io.StringIO(), io.StringIO()
+    texts = [f"line {at}" for at in range(number)]
+    Output(many).lines(iter(texts))
+    for text in texts:
+        Output(single).line(text)
+    assert many.getvalue() == single.getvalue()
+
+
+def test_lines_before_a_failure_are_written():
+    def texts():
+        yield "one"
+        yield "two"
+        raise LookupError
+
+    stream = io.StringIO()
+    with pytest.raises(LookupError):
+        Output(stream).lines(texts())
+    assert stream.getvalue() == "one\ntwo\n"
+
+
+def test_on_a_terminal_each_line_is_written_as_it_comes():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    stream = Terminal()
+
+    def texts():
+        for at in range(3):
+            assert stream.getvalue().count("\n") == at
+            yield str(at)
+
+    Output(stream).lines(texts())
+    assert stream.getvalue() == "0\n1\n2\n"
