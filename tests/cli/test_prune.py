@@ -1,6 +1,7 @@
 """``prune`` on stores over a line: uploads, keys that may not delete, requests."""
 
 import os
+import re
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
@@ -63,11 +64,11 @@ def test_a_key_that_may_not_delete_is_told_what_that_means(b2, source, tmp_path)
         b2.fill(tmp_path, [PART])
         may = b2.key(("listBuckets", "listFiles", "readFiles", "writeFiles"))
         program.environment |= may | {"B2_ENVIRONMENT": proxy.url}
-        run(program, "backup", source)  # it may do that
+        run(program, "backup", source)  # it may do that, and leaves a replaced run
         proxy.add(days_later(2), times=None)
         done = program.run("prune")
         assert done.returncode == 1
-        assert "could not delete parts/" in done.stderr
+        assert re.search("could not delete (index|parts)/", done.stderr)
         assert "prune needs a key that may delete" in done.stderr
         assert program.run("prune", "--dry-run").returncode == 0
 
