@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -124,8 +125,9 @@ def _descendants(pid: int) -> list[int]:
     """The process and all below it that exist right now."""
     found = [pid]
     for current in found:
-        for children in Path(f"/proc/{current}/task").glob("*/children"):
-            found.extend(map(int, _read(children).split()))
+        with suppress(OSError):  # it has just ended
+            for children in Path(f"/proc/{current}/task").glob("*/children"):
+                found.extend(map(int, _read(children).split()))
     return found
 
 
