@@ -5,6 +5,7 @@ the way down and are not opened, so the cost is that of what changed.
 """
 
 from collections.abc import Iterator, Sequence
+from operator import itemgetter
 from typing import NamedTuple
 
 from chunkvault.errors import DamageError, PathNotInSnapshot
@@ -13,9 +14,9 @@ from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.comparison import same_content, same_metadata
+from chunkvault.snapshots.descent import depth_first
 from chunkvault.snapshots.paths import outermost, split_path
-from chunkvault.snapshots.placement import DamagedPath
-from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.tree_reader import DamagedPath, TreeReader
 
 __all__ = ["Change", "Difference", "diff"]
 
@@ -129,22 +130,11 @@ class _Comparison:
 
     def walk(self, prefix: bytes, pairs: Iterator[_Pair]) -> Iterator[Difference]:
         """What differs of these pairs, which stand in ``prefix``, and below them."""
-        # Levels on a list of our own: trees may be deeper than the interpreter's stack.
-        levels = [(prefix, pairs)]
-        while levels:
-            prefix, pairs = levels[-1]
-            pair = next(pairs, None)
-            if pair is None:
-                levels.pop()
-                continue
-            name, old, new = pair
-            path = prefix + b"/" + name
+        for path, pair in depth_first(prefix, pairs, itemgetter(0), self._below):
+            _, old, new = pair
             change = _change(old, new)
             if change and not (change == Change.METADATA and path in self._ways):
                 yield Difference(path, change, old, new)
-            trees = (old and old.subtree), (new and new.subtree)
-            if trees[0] != trees[1]:
-                levels.append((path, self.side_by_side(path, *trees)))
 
     def side_by_side(
         self, path: bytes, old_tree: BlobId | None, new_tree: BlobId | None
@@ -164,6 +154,11 @@ class _Comparison:
             pair = name, old.take(name), new.take(name)
             if is_known:
                 yield pair
+
+    def _below(self, path: bytes, pair: _Pair) -> Iterator[_Pair] | None:
+        _, old, new = pair
+        trees = (old and old.subtree), (new and new.subtree)
+        return None if trees[0] == trees[1] else self.side_by_side(path, *trees)
 
 
 class _Side:

@@ -19,8 +19,8 @@ from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.comparison import own_version
-from chunkvault.snapshots.placement import DamagedPath
-from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.descent import depth_first
+from chunkvault.snapshots.tree_reader import DamagedPath, TreeReader
 
 __all__ = ["Match", "find"]
 
@@ -106,18 +106,12 @@ class _Search:
     def walk(self, roots: Sequence[BlobId]) -> Iterator[tuple[bytes, list[_Entry]]]:
         """Each path below any root, with its entries below all of them."""
         trees = [(root, (number,)) for number, root in enumerate(roots)]
-        levels = [(b"", self._side_by_side(b"", trees))]
-        while levels:
-            prefix, entries = levels[-1]
-            group = next(entries, None)
-            if group is None:
-                levels.pop()
-                continue
-            path = prefix + b"/" + group[0][0]
-            yield path, group
-            below = [(node.subtree, who) for _, _, node, who in group if node.subtree]
-            if below:
-                levels.append((path, self._side_by_side(path, below)))
+        groups = self._side_by_side(b"", trees)
+        return depth_first(b"", groups, _name_of, self._below)
+
+    def _below(self, path: bytes, group: list[_Entry]) -> Iterator[list[_Entry]] | None:
+        trees = [(node.subtree, who) for _, _, node, who in group if node.subtree]
+        return self._side_by_side(path, trees) if trees else None
 
     def _side_by_side(
         self, path: bytes, trees: Iterable[tuple[BlobId, _Holders]]
@@ -135,3 +129,7 @@ class _Search:
         newest = min(holders)
         for node in self._reader.entries_at(path, tree, self._on_damage):
             yield node.name, newest, node, holders
+
+
+def _name_of(group: list[_Entry]) -> bytes:
+    return group[0][0]

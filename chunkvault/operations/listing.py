@@ -9,8 +9,7 @@ from chunkvault.format.snapshot import StoredSnapshot
 from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.paths import outermost, split_path
-from chunkvault.snapshots.placement import DamagedPath
-from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.tree_reader import DamagedPath, TreeReader
 
 __all__ = ["list_entries"]
 

@@ -25,12 +25,11 @@ from chunkvault.snapshots.content import file_refs
 from chunkvault.snapshots.excursion import PlacedNode, walk_placement
 from chunkvault.snapshots.matching import match_refs
 from chunkvault.snapshots.placement import (
-    DamagedPath,
     Placement,
     place,
     place_at_origin,
 )
-from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.tree_reader import DamagedPath, TreeReader
 from chunkvault.workers import map_ordered
 
 __all__ = ["VerifyOptions", "VerifySummary", "verify"]

@@ -7,8 +7,8 @@ from typing import NamedTuple
 from chunkvault.errors import DamageError
 from chunkvault.format.node import Node, NodeKind
 from chunkvault.ids import BlobId
-from chunkvault.snapshots.placement import DamagedPath, Placement
-from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.placement import Placement
+from chunkvault.snapshots.tree_reader import DamagedPath, TreeReader
 
 __all__ = ["EnterDirectory", "PlacedNode", "walk_placement"]
 

@@ -6,7 +6,7 @@ it is the same and is not looked at: a snapshot in which nothing near the path
 changed costs no read beyond its own root.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from chunkvault.errors import DamageError
@@ -16,7 +16,7 @@ from chunkvault.ids import BlobId
 from chunkvault.repository import Repository
 from chunkvault.snapshots.comparison import same_version
 from chunkvault.snapshots.paths import may_hold, split_path
-from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.tree_reader import OnDamage, TreeReader
 
 __all__ = ["Version", "versions"]
 
@@ -34,10 +34,6 @@ class Version(NamedTuple):
     snapshots: tuple[StoredSnapshot, ...]
 
 
-OnDamage = Callable[[DamageError], None]
-"""Told why the way to the path cannot be read in some snapshot."""
-
-
 def versions(
     repository: Repository,
     snapshots: Iterable[StoredSnapshot],
@@ -48,7 +44,8 @@ def versions(
 
     Snapshots whose paths cannot hold ``path`` do not count. Absence is a version
     only where an older snapshot has the path; so nothing at all comes for a path
-    that no snapshot has. A snapshot in which the way to it is damaged is passed over.
+    that no snapshot has. A snapshot in which the way to it is damaged is passed over,
+    and ``on_damage`` told why.
     """
     candidates = [kept for kept in snapshots if may_hold(kept.snapshot.paths, path)]
     candidates.sort(key=lambda kept: kept.snapshot.time_ns, reverse=True)

@@ -7,7 +7,7 @@
   without the leading slash.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from chunkvault.errors import DamageError, PathNotInSnapshot
@@ -15,12 +15,9 @@ from chunkvault.format.node import Node, NodeKind
 from chunkvault.format.snapshot import Snapshot
 from chunkvault.ids import BlobId
 from chunkvault.snapshots.paths import clean_path, lies_in, outermost, split_path
-from chunkvault.snapshots.tree_reader import TreeReader
+from chunkvault.snapshots.tree_reader import DamagedPath, TreeReader
 
-__all__ = ["DamagedPath", "Placement", "choose_targets", "place", "place_at_origin"]
-
-DamagedPath = Callable[[bytes, DamageError], None]
-"""Told of a place that damage hides, and of the damage."""
+__all__ = ["Placement", "choose_targets", "place", "place_at_origin"]
 
 
 class Placement(NamedTuple):

@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import partial
+from operator import attrgetter
 from threading import Lock
 from typing import cast
 
@@ -18,13 +19,18 @@ from chunkvault.format.tree import (
 )
 from chunkvault.ids import BlobId
 from chunkvault.repository import BlobReader
+from chunkvault.snapshots.descent import depth_first
 
-__all__ = ["TreeReader"]
+__all__ = ["DamagedPath", "OnDamage", "TreeReader"]
 
 OnDamage = Callable[[DamageError], None]
-OnDamagedPath = Callable[[bytes, DamageError], None]
+"""Told why something cannot be read."""
+
+DamagedPath = Callable[[bytes, DamageError], None]
+"""Told of a place that damage hides, and of the damage."""
 
 _CACHED_BYTES = 8 << 20
+_NAME = attrgetter("name")
 _NOTHING = encode_leaf([])
 
 
@@ -53,7 +59,7 @@ class TreeReader:
         return cast("list[Node]", decode_tree(data))
 
     def entries_at(
-        self, path: bytes, tree: BlobId, on_damage: OnDamagedPath | None
+        self, path: bytes, tree: BlobId, on_damage: DamagedPath | None
     ) -> Iterator[Node]:
         """As `entries`, or as `entries_past` if there is somebody to tell of gaps.
 
@@ -113,7 +119,7 @@ class TreeReader:
         self,
         tree: BlobId,
         prefix: bytes = b"",
-        on_damage: OnDamagedPath | None = None,
+        on_damage: DamagedPath | None = None,
     ) -> Iterator[tuple[bytes, Node]]:
         """All nodes below a tree, depth first, a directory before its content.
 
@@ -125,18 +131,14 @@ class TreeReader:
             on_damage: told of each gap, with the path of the directory that has it;
                 without it damage is raised.
         """
-        stack = [(prefix, self.entries_at(prefix, tree, on_damage))]
-        while stack:
-            path, nodes = stack[-1]
-            node = next(nodes, None)
-            if node is None:
-                stack.pop()
-                continue
-            child = path + b"/" + node.name
-            yield child, node
-            if node.kind == NodeKind.DIRECTORY and node.subtree is not None:
-                nodes = self.entries_at(child, node.subtree, on_damage)
-                stack.append((child, nodes))
+
+        def below(path: bytes, node: Node) -> Iterator[Node] | None:
+            if node.kind != NodeKind.DIRECTORY or node.subtree is None:
+                return None
+            return self.entries_at(path, node.subtree, on_damage)
+
+        nodes = self.entries_at(prefix, tree, on_damage)
+        return depth_first(prefix, nodes, _NAME, below)
 
     def load(self, blob_id: BlobId) -> bytes:
         """A tree's or content list's bytes, verified."""
